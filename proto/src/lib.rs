@@ -1,0 +1,47 @@
+//! The wire contract: generated messages, clients and servers, and what the protos say about themselves beyond their
+//! types (scopes, reasons, proto JSON). Knows nothing of the rules.
+
+pub mod contract;
+pub mod json;
+pub mod mask;
+mod redacted;
+pub mod refusal;
+
+/// The compiled protos with source information and our options, for reflection and documentation.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/roamline.binpb"));
+
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::wildcard_imports, unreachable_pub)]
+mod generated {
+    pub mod options {
+        pub mod v1 {}
+    }
+    pub mod error {
+        pub mod v1 {
+            tonic::include_proto!("roamline.error.v1");
+        }
+    }
+    pub mod auth {
+        pub mod v1 {
+            tonic::include_proto!("roamline.auth.v1");
+        }
+    }
+    pub mod profile {
+        pub mod v1 {
+            tonic::include_proto!("roamline.profile.v1");
+        }
+    }
+    pub mod session {
+        pub mod v1 {
+            tonic::include_proto!("roamline.session.v1");
+        }
+    }
+}
+
+/// `roamline.auth.v1`.
+pub use generated::auth::v1 as auth;
+/// `roamline.error.v1`.
+pub use generated::error::v1 as error;
+/// `roamline.profile.v1`.
+pub use generated::profile::v1 as profile;
+/// `roamline.session.v1`.
+pub use generated::session::v1 as session;
