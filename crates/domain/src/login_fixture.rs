@@ -1,0 +1,59 @@
+//! Phones and requests for tests of decisions.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::LoginRequest;
+use crate::directory::UserLoginTime;
+use crate::parameters::ServiceParameters;
+use crate::phone_state::{Actor, Configuration, PhoneState, Session};
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_700_000_000 + seconds)
+}
+
+pub(crate) fn parameters() -> ServiceParameters {
+    ServiceParameters::default()
+}
+
+pub(crate) fn empty(phone: &str) -> PhoneState {
+    PhoneState::new(phone.parse().unwrap())
+}
+
+pub(crate) fn request(user: &str) -> LoginRequest {
+    LoginRequest {
+        session: "01JD0000000000000000000002".parse().unwrap(),
+        user: user.parse().unwrap(),
+        profile: user.parse().unwrap(),
+        configuration: Configuration(user.as_bytes().to_vec()),
+        reset: false,
+        lines: vec!["2101".parse().unwrap()],
+        acd_line: None,
+        primary_extension: None,
+        logout_configuration: Configuration(b"logout profile 1".to_vec()),
+        duration: None,
+        user_login_time: UserLoginTime::Cluster,
+        take_over: false,
+        actor: Actor { name: user.into(), source: "127.0.0.1".into() },
+    }
+}
+
+pub(crate) fn logged_in(phone: &str, user: &str, expires_at: Option<Timestamp>) -> PhoneState {
+    let request = request(user);
+    let mut state = empty(phone).dressed(request.configuration.clone(), Default::default());
+    state.session = Some(Session {
+        id: "01JD0000000000000000000001".parse().unwrap(),
+        user: request.user,
+        phone: state.phone.clone(),
+        profile: request.profile,
+        since: at(-60),
+        expires_at,
+        primary_extension: None,
+        lines: request.lines,
+        acd_line: None,
+        generation: state.generation,
+        epoch: state.epoch,
+        actor: request.actor,
+        logout_configuration: request.logout_configuration,
+    });
+    state
+}

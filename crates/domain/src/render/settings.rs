@@ -1,0 +1,216 @@
+//! The values of the settings that stand on no button, each with its origin (LI-6), and what a model or a rule makes of
+//! them: locale, expansion modules, services.
+
+use super::sources::{Source, Sources};
+use super::{EffectiveSetting, Origin};
+use crate::catalogue::PhoneModel;
+use crate::layout::{LeftOff, counted, joined};
+use crate::parameters::ServiceParameters;
+use crate::settings::{
+    DeviceSettings, DoNotDisturbOption, LineAppearance, MlppIndication, MlppPreemption, Privacy,
+    ServiceSubscription,
+};
+
+/// The expansion modules a phone wears, and those it cannot take (DP-4).
+pub(super) struct Modules {
+    pub(super) worn: Vec<String>,
+    pub(super) origin: Origin,
+    refused: Vec<LeftOff>,
+}
+
+/// Modules the model takes, and no more of them than it takes (DP-4).
+pub(super) fn modules(model: &PhoneModel, sources: &Sources<'_>) -> Modules {
+    let source = sources.modules();
+    let mut modules = Modules { worn: Vec::new(), origin: source.origin, refused: Vec::new() };
+    for name in &source.settings.expansion_modules {
+        let reason = if model.module(name).is_none() {
+            format!("a {} does not take it", model.name)
+        } else if modules.worn.len() as u64 >= u64::from(model.max_modules) {
+            format!("a {} takes {} at most", model.name, counted(model.max_modules, "module"))
+        } else {
+            modules.worn.push(name.clone());
+            continue;
+        };
+        modules.refused.push(LeftOff::new(format!("expansion module {name}"), "DP-4", reason));
+    }
+    modules
+}
+
+/// The user locale: what is brought, else the device's, the phone's, the cluster's; none where the model's language
+/// cannot be set (LI-5, LI-14).
+fn user_locale(
+    model: &PhoneModel,
+    sources: &Sources<'_>,
+    parameters: &ServiceParameters,
+) -> (String, Origin) {
+    if !model.locale_support {
+        return (String::new(), Origin::Model);
+    }
+    first_given(&[sources.brought, sources.device, sources.phone], |settings| &settings.user_locale)
+        .unwrap_or_else(|| (parameters.default_user_locale.clone(), Origin::Cluster))
+}
+
+/// Whether the step from one wear to the other needs a reset: another locale, or other modules (LI-7).
+pub(super) fn needs_reset(
+    model: &PhoneModel,
+    before: &Sources<'_>,
+    after: &Sources<'_>,
+    parameters: &ServiceParameters,
+) -> bool {
+    user_locale(model, before, parameters).0 != user_locale(model, after, parameters).0
+        || modules(model, before).worn != modules(model, after).worn
+}
+
+fn first_given(
+    sources: &[Source<'_>],
+    field: impl Fn(&DeviceSettings) -> &Option<String>,
+) -> Option<(String, Origin)> {
+    sources.iter().find_map(|source| field(source.settings).clone().map(|value| (value, source.origin)))
+}
+
+/// Every setting that stands on no button, in the order of the wire's `DeviceSettings`.
+pub(super) fn list(
+    model: &PhoneModel,
+    sources: &Sources<'_>,
+    modules: &Modules,
+    parameters: &ServiceParameters,
+) -> Vec<EffectiveSetting> {
+    let Sources { brought, device, personal, phone, .. } = *sources;
+    let nobody = || (String::new(), Origin::Cluster);
+    let own = personal.settings;
+    let from = |source: Source<'_>, value: String| (value, source.origin);
+    let template = first_given(&[device], |settings| &settings.phone_button_template);
+    let idle_limit = brought.settings.idle_limit_minutes;
+    let values = [
+        ("user_locale", user_locale(model, sources, parameters)),
+        (
+            "user_hold_audio_source",
+            first_given(&[brought, device, phone], |settings| &settings.user_hold_audio_source)
+                .unwrap_or_else(nobody),
+        ),
+        ("phone_button_template", template.unwrap_or((String::new(), Origin::Model))),
+        (
+            "softkey_template",
+            first_given(&[device, phone], |settings| &settings.softkey_template).unwrap_or_else(nobody),
+        ),
+        ("privacy", from(personal, privacy(own.privacy).into())),
+        ("ignore_presentation_indicators", from(personal, own.ignore_presentation_indicators.to_string())),
+        ("expansion_modules", (modules.worn.join(", "), modules.origin)),
+        ("mlpp.domain", from(personal, own.mlpp.domain.clone())),
+        ("mlpp.indication", from(personal, indication(own.mlpp.indication).into())),
+        ("mlpp.preemption", from(personal, preemption(own.mlpp.preemption).into())),
+        ("do_not_disturb.option", from(personal, do_not_disturb(own.do_not_disturb.option).into())),
+        ("do_not_disturb.on", from(personal, own.do_not_disturb.on.to_string())),
+        ("idle_limit", from(brought, idle_limit.map(|time| counted(time, "minute")).unwrap_or_default())),
+        ("privacy_button", from(device, device.settings.privacy_button.to_string())),
+    ];
+    values.into_iter().map(|(field, (value, origin))| EffectiveSetting { field, value, origin }).collect()
+}
+
+/// What is brought and not worn, apart from buttons and services.
+pub(super) fn left_off(model: &PhoneModel, sources: &Sources<'_>, modules: &Modules) -> Vec<LeftOff> {
+    let brought = sources.brought.settings;
+    let mut off = Vec::new();
+    if let (false, Some(locale)) = (model.locale_support, &brought.user_locale) {
+        let reason = format!("the language of a {} cannot be set", model.name);
+        off.push(LeftOff::new(format!("user locale {locale}"), "LI-14", reason));
+    }
+    if !sources.fits {
+        let templates = [
+            ("phone button template", &brought.phone_button_template),
+            ("softkey template", &brought.softkey_template),
+        ];
+        for (what, template) in templates {
+            if let Some(name) = template {
+                off.push(other_model(format!("{what} {name:?}")));
+            }
+        }
+        off.extend(
+            brought.expansion_modules.iter().map(|name| other_model(format!("expansion module {name}"))),
+        );
+    }
+    off.extend(modules.refused.iter().cloned());
+    if !sources.fits {
+        let with_settings = brought.lines.iter().filter(|line| line.appearance != LineAppearance::default());
+        off.extend(
+            with_settings.map(|line| other_model(format!("line settings of {}", joined(&line.lines)))),
+        );
+    }
+    off
+}
+
+fn other_model(what: String) -> LeftOff {
+    LeftOff::new(what, "LI-5", "the profile is made for another model")
+}
+
+/// The services a phone offers, and those it does not.
+pub(super) struct Services {
+    pub(super) worn: Vec<ServiceSubscription>,
+    pub(super) origin: Origin,
+    pub(super) left_off: Vec<LeftOff>,
+}
+
+/// What is brought, if it fits and the model offers services. At another model: the profile's if it has any, with the
+/// parameters that the default device profile gives; else those of the default device profile (LI-5).
+pub(super) fn services(model: &PhoneModel, sources: &Sources<'_>) -> Services {
+    let Sources { brought, device, fits, .. } = *sources;
+    let own = &brought.settings.services;
+    if !model.service_support {
+        let reason = format!("a {} offers no services", model.name);
+        let left_off =
+            own.iter().map(|service| LeftOff::new(named(service), "LI-5", reason.clone())).collect();
+        return Services { worn: Vec::new(), origin: Origin::Model, left_off };
+    }
+    if fits {
+        return Services { worn: own.clone(), origin: brought.origin, left_off: Vec::new() };
+    }
+    let defaults = &device.settings.services;
+    if own.is_empty() {
+        return Services { worn: defaults.clone(), origin: device.origin, left_off: Vec::new() };
+    }
+    let mut services = Services { worn: Vec::new(), origin: brought.origin, left_off: Vec::new() };
+    for service in own {
+        let default = defaults.iter().find(|default| default.name == service.name);
+        let parameters = default.map(|default| default.parameters.clone()).unwrap_or_default();
+        if !service.parameters.is_empty() && service.parameters != parameters {
+            services.left_off.push(other_model(format!("parameters of {}", named(service))));
+        }
+        services.worn.push(ServiceSubscription { parameters, ..service.clone() });
+    }
+    services
+}
+
+fn named(service: &ServiceSubscription) -> String {
+    format!("service {:?}", service.name)
+}
+
+fn privacy(privacy: Privacy) -> &'static str {
+    match privacy {
+        Privacy::Default => "default",
+        Privacy::On => "on",
+        Privacy::Off => "off",
+    }
+}
+
+fn indication(indication: MlppIndication) -> &'static str {
+    match indication {
+        MlppIndication::Default => "default",
+        MlppIndication::Off => "off",
+        MlppIndication::On => "on",
+    }
+}
+
+fn preemption(preemption: MlppPreemption) -> &'static str {
+    match preemption {
+        MlppPreemption::Default => "default",
+        MlppPreemption::Disabled => "disabled",
+        MlppPreemption::Forceful => "forceful",
+    }
+}
+
+fn do_not_disturb(option: DoNotDisturbOption) -> &'static str {
+    match option {
+        DoNotDisturbOption::RingerOff => "ringer-off",
+        DoNotDisturbOption::CallReject => "call-reject",
+    }
+}
