@@ -1,0 +1,61 @@
+//! The chores of the project: `cargo xtask test`, `layers`, `gen`, `check`, `baseline`. Each prints what it does and
+//! ends with a status other than 0 when something is wrong.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
+
+mod baseline;
+mod layers;
+mod prerequisites;
+mod reference;
+mod step;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The chores of the project")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install or name what the tests need, then run everything that a change must pass
+    Test {
+        /// Give property tests their long runs
+        #[arg(long)]
+        full: bool,
+    },
+    /// Prove who may know whom
+    Layers,
+    /// Write the generated references
+    Gen,
+    /// Compare the generated references with what the protos say
+    Check,
+    /// Accept today's protos as what `buf breaking` compares with
+    Baseline,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = Workspace::find().and_then(|workspace| match cli.chore {
+        Chore::Test { full } => test::run(&workspace, full),
+        Chore::Layers => layers::run(&workspace),
+        Chore::Gen => reference::write(&workspace),
+        Chore::Check => reference::check(&workspace),
+        Chore::Baseline => baseline::write(&workspace),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, and buf, which comes from npm at a fixed
+//! version into the target directory. What cannot be installed here is named, with the way to get it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{run, succeeds};
+use crate::workspace::Workspace;
+
+/// The version of buf that formats and lints the protos. Another one may format in another way.
+const BUF: &str = "1.75.0";
+
+/// Where the tools are.
+pub(crate) struct Tools {
+    /// The buf program.
+    pub(crate) buf: PathBuf,
+}
+
+/// Finds the tools, and installs those that are missing where that is possible.
+pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
+    component(workspace, "rustfmt", "fmt")?;
+    component(workspace, "clippy", "clippy")?;
+    let folder = workspace.target()?.join("tools");
+    let buf = folder.join("node_modules/.bin/buf");
+    if !has_buf(&folder) {
+        node()?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let package = format!("@bufbuild/buf@{BUF}");
+        run(Command::new("npm")
+            .args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+            .arg(&folder)
+            .arg(package))?;
+        if !has_buf(&folder) {
+            bail!("npm has put no buf {BUF} into {}", folder.display());
+        }
+    }
+    println!("    rustfmt, clippy, buf {BUF}");
+    Ok(Tools { buf })
+}
+
+fn component(workspace: &Workspace, component: &str, command: &str) -> Result<()> {
+    if succeeds(workspace.cargo().args([command, "--version"])) {
+        return Ok(());
+    }
+    if !succeeds(Command::new("rustup").arg("--version")) {
+        bail!("`cargo {command}` is missing: install {component} for this toolchain");
+    }
+    run(Command::new("rustup").args(["component", "add", component]))
+}
+
+fn has_buf(folder: &Path) -> bool {
+    let package = folder.join("node_modules/@bufbuild/buf/package.json");
+    let version = std::fs::read(package)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok())
+        .and_then(|package| Some(package.get("version")?.as_str()? == BUF));
+    let starts = || succeeds(Command::new(folder.join("node_modules/.bin/buf")).arg("--version"));
+    version == Some(true) && starts()
+}
+
+fn node() -> Result<()> {
+    let present =
+        || succeeds(Command::new("node").arg("--version")) && succeeds(Command::new("npm").arg("--version"));
+    if present() {
+        return Ok(());
+    }
+    if !(Path::new("/etc/debian_version").exists() && is_root()) {
+        bail!("node and npm are missing (buf comes from npm): install nodejs and npm");
+    }
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    run(apt().args(["update", "-qq"]))?;
+    run(apt().args(["install", "-y", "-qq", "--no-install-recommends", "ca-certificates", "nodejs", "npm"]))?;
+    if !present() {
+        bail!("the packages nodejs and npm are installed, but node and npm do not run");
+    }
+    Ok(())
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

@@ -1,0 +1,64 @@
+//! The references that are made from the protos: `cargo xtask gen` writes them, `cargo xtask check` compares.
+
+mod errors;
+mod rpcs;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::Workspace;
+
+/// Every generated file with its text.
+fn files() -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![("docs/reference/errors.md", errors::page()?), ("docs/reference/rpcs.md", rpcs::page())])
+}
+
+/// Writes every generated file.
+pub(crate) fn write(workspace: &Workspace) -> Result<()> {
+    for (name, text) in files()? {
+        let path = workspace.root.join(name);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("    {name}");
+    }
+    Ok(())
+}
+
+/// Compares every generated file with what would be written now.
+pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    let stale = stale(&workspace.root, &files()?);
+    if !stale.is_empty() {
+        bail!("out of date: {}; run `cargo xtask gen`", stale.join(", "));
+    }
+    Ok(())
+}
+
+fn stale<'a>(root: &Path, files: &[(&'a str, String)]) -> Vec<&'a str> {
+    let current = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
+    files.iter().filter(|(name, text)| current(name) != *text).map(|(name, _)| *name).collect()
+}
+
+/// `/roamline.auth.v1.AuthService/SignIn` as `AuthService.SignIn`.
+fn short(path: &str) -> String {
+    path.rsplit('.').next().unwrap_or(path).replace('/', ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edited_and_a_missing_file_are_stale() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let own = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        let files = [("Cargo.toml", own.clone()), ("Cargo.toml", own + "#"), ("none.md", "text".to_owned())];
+        assert_eq!(stale(root, &files), ["Cargo.toml", "none.md"]);
+    }
+
+    #[test]
+    fn an_rpc_is_shortened_to_service_and_method() {
+        assert_eq!(short("/roamline.auth.v1.AuthService/SignIn"), "AuthService.SignIn");
+    }
+}
