@@ -1,0 +1,122 @@
+//! The client side: puts a bearer token on every request, and fetches the keys that verify one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_proto::auth::{GetJsonWebKeySetRequest, JsonWebKey, PrincipalKind};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::signer::{SignedToken, Signer};
+use crate::verifier::{FetchError, KeySource};
+use crate::{Now, scope};
+
+/// How long a service's own token is good.
+const SERVICE_TOKEN_LIVES: Duration = Duration::from_secs(300);
+/// A token is signed anew when less than this is left of it.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
+
+/// An interceptor: `AuthServiceClient::with_interceptor(channel, bearer)`. Clones share their source.
+#[derive(Clone)]
+pub struct Bearer(Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl Bearer {
+    /// Asks `source` before each request; `None` sends no token.
+    pub fn new(source: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    /// Sends this token.
+    pub fn token(token: impl Into<String>) -> Self {
+        let token = token.into();
+        Self::new(move || Some(token.clone()))
+    }
+
+    /// Sends none.
+    pub fn none() -> Self {
+        Self::new(|| None)
+    }
+
+    /// Sends a service's own.
+    pub fn service(token: ServiceToken) -> Self {
+        Self::new(move || token.current())
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = (self.0)() {
+            let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
+                Status::unauthenticated("the token cannot be sent: it has characters that no header takes")
+            })?;
+            value.set_sensitive(true);
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
+}
+
+/// The token with which one service calls another: signed here, and anew shortly before it ends.
+pub struct ServiceToken {
+    signer: Signer,
+    name: String,
+    now: Now,
+    current: Mutex<Option<SignedToken>>,
+}
+
+impl ServiceToken {
+    /// A token source for the service of that name.
+    pub fn new(signer: Signer, name: impl Into<String>, now: Now) -> Self {
+        Self { signer, name: name.into(), now, current: Mutex::new(None) }
+    }
+
+    /// A token that is good for at least a minute; `None` if none can be signed.
+    pub fn current(&self) -> Option<String> {
+        let now = (self.now)();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = current.as_ref().filter(|token| token.expires_at.duration_since(now) > RENEW_BEFORE);
+        if let Some(token) = fresh {
+            return Some(token.token.clone());
+        }
+        let signed = self.signer.sign(
+            &self.name,
+            PrincipalKind::Unspecified,
+            scope::SERVICE,
+            now,
+            SERVICE_TOKEN_LIVES,
+        );
+        match signed {
+            Ok(token) => Some(current.insert(token).token.clone()),
+            Err(error) => {
+                tracing::error!(%error, service = self.name, "no token for the calls of this service");
+                None
+            }
+        }
+    }
+}
+
+/// The keys that an auth service elsewhere publishes.
+pub struct RemoteKeys(Channel);
+
+impl RemoteKeys {
+    /// Asks the auth service at the other end of `channel`.
+    pub fn new(channel: Channel) -> Self {
+        Self(channel)
+    }
+}
+
+#[async_trait]
+impl KeySource for RemoteKeys {
+    async fn fetch(&self) -> Result<Vec<JsonWebKey>, FetchError> {
+        let mut client = AuthServiceClient::new(self.0.clone());
+        let answer = client.get_json_web_key_set(GetJsonWebKeySetRequest {}).await;
+        answer
+            .map(|response| response.into_inner().keys)
+            .map_err(|status| FetchError(status.message().to_owned()))
+    }
+}

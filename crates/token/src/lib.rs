@@ -1,0 +1,30 @@
+//! Who calls, and what he may do: signed tokens, their verification against a key set that is fetched from where it is
+//! published, the layer that turns a request into a [`Caller`], and the client side that sends a token along.
+//!
+//! Knows the wire contract, because the scope that an RPC needs stands there. Knows no store and no clock: `now` is an
+//! argument everywhere.
+
+mod caller;
+mod claims;
+mod client;
+mod jwks;
+mod layer;
+pub mod scope;
+mod signer;
+mod verifier;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use caller::Caller;
+pub use claims::Claims;
+pub use client::{Bearer, RemoteKeys, ServiceToken};
+pub use jwks::{KeyError, public_key};
+pub use layer::{CallerLayer, CallerService};
+pub use scope::scopes_of;
+pub use signer::{SignError, SignedToken, Signer, generate_key};
+pub use verifier::{FetchError, KeySource, TokenError, Verifier};
+
+/// Where a layer or a client reads the time.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,0 +1,73 @@
+//! The scopes that RPCs ask for, and which principal is given which of them.
+
+use roamline_proto::auth::PrincipalKind;
+
+/// Read, start and end one's own session.
+pub const SESSION_OWN: &str = "session.own";
+/// Read every session.
+pub const SESSION_READ: &str = "session.read";
+/// End every session.
+pub const SESSION_MANAGE: &str = "session.manage";
+/// Start a session for somebody else without his credential (LI-1).
+pub const SESSION_PROXY: &str = "session.proxy";
+/// Read the directory.
+pub const DIRECTORY_READ: &str = "directory.read";
+/// Change the directory.
+pub const DIRECTORY_WRITE: &str = "directory.write";
+/// Set the credentials of others.
+pub const CREDENTIAL_WRITE: &str = "credential.write";
+/// Be the link to phones.
+pub const PHONE_LINK: &str = "phone.link";
+/// For services: resolve what a login is about.
+pub const DIRECTORY_RESOLVE: &str = "directory.resolve";
+/// For services: check a user's credential.
+pub const CREDENTIAL_VERIFY: &str = "credential.verify";
+
+/// What the token of a service carries.
+pub const SERVICE: &[&str] = &[DIRECTORY_RESOLVE, CREDENTIAL_VERIFY];
+
+/// What a principal of that kind may do.
+pub fn scopes_of(kind: PrincipalKind) -> &'static [&'static str] {
+    match kind {
+        PrincipalKind::User => &[SESSION_OWN],
+        PrincipalKind::Application => {
+            &[SESSION_OWN, SESSION_READ, SESSION_MANAGE, SESSION_PROXY, DIRECTORY_READ]
+        }
+        PrincipalKind::Administrator => &[
+            SESSION_OWN,
+            SESSION_READ,
+            SESSION_MANAGE,
+            SESSION_PROXY,
+            DIRECTORY_READ,
+            DIRECTORY_WRITE,
+            CREDENTIAL_WRITE,
+            PHONE_LINK,
+        ],
+        PrincipalKind::PhoneLink => &[PHONE_LINK, DIRECTORY_READ, SESSION_READ, SESSION_OWN],
+        PrincipalKind::LogoutProfile | PrincipalKind::Unspecified => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use roamline_proto::contract::{PUBLIC, RPCS};
+
+    #[test]
+    fn every_scope_that_an_rpc_requires_is_given_to_somebody() {
+        let known: BTreeSet<_> =
+            scopes_of(PrincipalKind::Administrator).iter().chain(SERVICE).copied().collect();
+        for rpc in RPCS.values() {
+            let scope = rpc.required_scope.as_str();
+            assert!(scope == PUBLIC || known.contains(scope), "{} requires {scope:?}", rpc.path);
+        }
+    }
+
+    #[test]
+    fn a_user_and_a_logout_profile_get_nothing_of_an_administrator() {
+        assert_eq!(scopes_of(PrincipalKind::User), [SESSION_OWN]);
+        assert!(scopes_of(PrincipalKind::LogoutProfile).is_empty());
+    }
+}
