@@ -1,0 +1,172 @@
+//! What can be typed, and which command it runs. Secrets are never arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::output::{Format, Out};
+use crate::{
+    completions, credential, directory, import, load, login, logout, parameters, phone, preview, session,
+    sign_in,
+};
+
+/// Ends every `--help`.
+const AFTER: &str = "Exit codes: 0 done, 1 other error, 2 usage, 3 not found, 4 denied, 5 conflict with the present state,\n\
+                     6 not available now, 7 refused as invalid.\n\n\
+                     Who is asking: --credentials FILE, else what `sign-in` stored for the server, else DIR/admin.toml,\n\
+                     which `roamline up` writes.";
+
+/// The command line of Roamline.
+#[derive(Debug, Parser)]
+#[command(name = "roamctl", version, after_help = AFTER, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The server [default: the local `roamline up`, else http://127.0.0.1:7400]
+    #[arg(long, global = true, env = "ROAMLINE_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Data directory of the local `roamline up`
+    #[arg(long, global = true, env = "ROAMLINE_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// File with `name` and `password` of who is asking; readable by its owner alone
+    #[arg(long, global = true, env = "ROAMLINE_CREDENTIALS", value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// How results are written to standard output
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sign in and keep the token for this server
+    SignIn(sign_in::SignIn),
+    /// Log a user in at a phone
+    Login(login::Login),
+    /// Log out whoever is logged in
+    Logout(logout::Logout),
+    /// Live sessions
+    #[command(subcommand)]
+    Session(session::Session),
+    /// Phones; `phone run` is one in the terminal
+    #[command(subcommand)]
+    Phone(phone::Phone),
+    /// User device profiles
+    #[command(subcommand)]
+    Profile(directory::Named),
+    /// Users
+    #[command(subcommand)]
+    User(directory::Named),
+    /// Lines
+    #[command(subcommand)]
+    Line(directory::Named),
+    /// Shared logout profiles
+    #[command(subcommand)]
+    LogoutProfile(directory::Tagged),
+    /// Default device profiles
+    #[command(subcommand)]
+    DefaultDeviceProfile(directory::Named),
+    /// Phone models of the catalogue
+    #[command(subcommand)]
+    Model(directory::Named),
+    /// Service parameters of the cluster
+    #[command(subcommand)]
+    Parameters(parameters::Parameters),
+    /// What a phone would wear, and why, without logging anybody in
+    Preview(preview::Preview),
+    /// Take over a site from elsewhere
+    #[command(subcommand)]
+    Import(import::Import),
+    /// PINs and passwords
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// Measure logins and logouts at a given rate of arrivals
+    Load(load::Load),
+    /// Completions for a shell
+    Completions(completions::Completions),
+}
+
+/// Which secret a principal proves himself with, and where it is read.
+#[derive(Debug, Args)]
+pub(crate) struct SecretSource {
+    /// The secret is a PIN, not a password
+    #[arg(long)]
+    pub(crate) pin: bool,
+    /// Read the secret from a file, `-` for standard input; one line end is dropped
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+/// Whose a credential is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    /// A user
+    User,
+    /// A logout profile
+    LogoutProfile,
+    /// An application that acts for others
+    Application,
+    /// An administrator
+    Administrator,
+    /// A link to phones
+    PhoneLink,
+}
+
+/// Runs the command.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let mut out = Out::stdout(cli.global.output);
+    if let Command::Completions(completions) = &cli.command {
+        return completions::run(completions, &mut out);
+    }
+    let client = Client::open(&cli.global)?;
+    let (client, out) = (&client, &mut out);
+    match cli.command {
+        Command::SignIn(args) => sign_in::run(args, client, out).await,
+        Command::Login(args) => login::run(args, client, out).await,
+        Command::Logout(args) => logout::run(args, client, out).await,
+        Command::Session(args) => session::run(args, client, out).await,
+        Command::Phone(args) => phone::run(args, client, out).await,
+        Command::Profile(args) => directory::profiles(args, client, out).await,
+        Command::User(args) => directory::users(args, client, out).await,
+        Command::Line(args) => directory::lines(args, client, out).await,
+        Command::LogoutProfile(args) => directory::logout_profiles(args, client, out).await,
+        Command::DefaultDeviceProfile(args) => directory::default_device_profiles(args, client, out).await,
+        Command::Model(args) => directory::models(args, client, out).await,
+        Command::Parameters(args) => parameters::run(args, client, out).await,
+        Command::Preview(args) => preview::run(args, client, out).await,
+        Command::Import(args) => import::run(args, client, out).await,
+        Command::Credential(args) => credential::run(args, client, out).await,
+        Command::Load(args) => load::run(args, client, out).await,
+        Command::Completions(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_secret_can_be_an_argument() {
+        for typed in [
+            ["roamctl", "login", "me", "--phone", "p", "1234"],
+            ["roamctl", "credential", "set", "me", "--pin", "1234"],
+        ] {
+            assert!(Cli::try_parse_from(typed).is_err());
+        }
+    }
+}

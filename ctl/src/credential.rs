@@ -1,0 +1,99 @@
+//! `credential`: sets PINs and passwords, for others or for oneself.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_proto::auth::{ChangeCredentialRequest, NewCredential, PrincipalKind, SetCredentialsRequest};
+
+use crate::cli::{Kind, SecretSource};
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::output::Out;
+use crate::secret;
+
+/// Commands about credentials.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Credential {
+    /// Set somebody's PIN or password, and lift his lockout
+    Set(Set),
+    /// Change one's own PIN or password
+    Change(Change),
+}
+
+/// Arguments of `credential set`.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Whose
+    name: String,
+    /// What he is
+    #[arg(long, value_enum, default_value = "user")]
+    kind: Kind,
+    #[command(flatten)]
+    secret: SecretSource,
+    /// He must change it before he uses it
+    #[arg(long)]
+    must_change: bool,
+}
+
+/// Arguments of `credential change`.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// Whose
+    name: String,
+    /// Read the present secret from a file, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    current_file: Option<PathBuf>,
+    #[command(flatten)]
+    secret: SecretSource,
+}
+
+pub(crate) async fn run(command: Credential, client: &Client, out: &mut Out) -> Result<(), Failure> {
+    match command {
+        Credential::Set(args) => set(args, client, out).await,
+        Credential::Change(args) => change(args, client, out).await,
+    }
+}
+
+async fn set(args: Set, client: &Client, out: &mut Out) -> Result<(), Failure> {
+    let credential = NewCredential {
+        credential: Some(secret::read_new(&args.secret, &args.name)?),
+        principal_kind: principal_kind(args.kind).into(),
+        must_change: args.must_change,
+        name: args.name,
+    };
+    let request = SetCredentialsRequest { credentials: vec![credential], validate_only: false };
+    let answer = client
+        .call(|service| {
+            let request = request.clone();
+            async move { AuthServiceClient::new(service).set_credentials(request).await }
+        })
+        .await?;
+    out.message(&answer, |_| "set".into())
+}
+
+async fn change(args: Change, client: &Client, out: &mut Out) -> Result<(), Failure> {
+    let dash = std::path::Path::new("-");
+    if args.current_file.as_deref() == Some(dash) && args.secret.secret_file.as_deref() == Some(dash) {
+        return Err(Failure::usage("standard input can give one of the two secrets only"));
+    }
+    let current = SecretSource { pin: args.secret.pin, secret_file: args.current_file };
+    let request = ChangeCredentialRequest {
+        current: Some(secret::read(&current, &args.name)?),
+        replacement: Some(secret::read_new(&args.secret, &args.name)?),
+        name: args.name,
+    };
+    let change = |service| async move { AuthServiceClient::new(service).change_credential(request).await };
+    let answer = client.call_as_nobody(change).await?;
+    out.message(&answer, |_| "changed".into())
+}
+
+fn principal_kind(kind: Kind) -> PrincipalKind {
+    match kind {
+        Kind::User => PrincipalKind::User,
+        Kind::LogoutProfile => PrincipalKind::LogoutProfile,
+        Kind::Application => PrincipalKind::Application,
+        Kind::Administrator => PrincipalKind::Administrator,
+        Kind::PhoneLink => PrincipalKind::PhoneLink,
+    }
+}

@@ -1,0 +1,50 @@
+//! `roamctl`, the command line of Roamline: a client of the services and nothing more.
+
+mod cli;
+mod client;
+mod clock;
+mod completions;
+mod credential;
+mod credentials;
+mod directory;
+mod drawing;
+mod exit;
+mod import;
+mod load;
+mod login;
+mod logout;
+mod output;
+mod parameters;
+mod phone;
+mod preview;
+mod secret;
+mod session;
+mod sign_in;
+mod tables;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is not an error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::Failure::from(error).report(),
+    };
+    let done = runtime.block_on(Box::pin(cli::run(cli)));
+    // Standard input may still be waited for on a thread that cannot be told to stop.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,176 @@
+//! `parameters`: the cluster-wide settings, by the names of their fields.
+
+use clap::Subcommand;
+use prost_reflect::{FieldDescriptor, Kind};
+use roamline_proto::contract::POOL;
+use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
+use roamline_proto::profile::{
+    GetServiceParametersRequest, ServiceParameters, UpdateServiceParametersRequest,
+};
+use serde_json::{Map, Value};
+
+use crate::client::Client;
+use crate::directory::ask;
+use crate::exit::Failure;
+use crate::output::{Out, json};
+use crate::{tables, words};
+
+/// Commands about service parameters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parameters {
+    /// All of them
+    Get,
+    /// Change some: maximum_login_time=8h multiple_login_behavior=auto-logout daily_logout_times=19:00,24:00
+    Set {
+        /// Parameter and value; an empty value puts the default back
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        changes: Vec<String>,
+    },
+}
+
+pub(crate) async fn run(command: Parameters, client: &Client, out: &mut Out) -> Result<(), Failure> {
+    match command {
+        Parameters::Get => {
+            let request = GetServiceParametersRequest {};
+            let answer = ask!(client, ServiceParametersServiceClient::get_service_parameters, request)?;
+            out.message(&answer, |answer| shown(answer.service_parameters.as_ref()))
+        }
+        Parameters::Set { changes } => {
+            let (parameters, paths) = read(&changes).map_err(Failure::usage)?;
+            let request = UpdateServiceParametersRequest {
+                service_parameters: Some(parameters),
+                update_mask: Some(prost_types::FieldMask { paths }),
+                validate_only: false,
+            };
+            let answer = ask!(client, ServiceParametersServiceClient::update_service_parameters, request)?;
+            out.message(&answer, |answer| shown(answer.service_parameters.as_ref()))
+        }
+    }
+}
+
+fn shown(parameters: Option<&ServiceParameters>) -> String {
+    let Some(Ok(Value::Object(mut fields))) = parameters.map(json) else { return String::new() };
+    // Every parameter is shown, those that are off too.
+    for value in fields.values_mut().filter(|value| matches!(value, Value::Bool(_) | Value::Null)) {
+        *value = Value::String(value.to_string());
+    }
+    tables::details(&Value::Object(fields))
+}
+
+/// The new values and which fields they are.
+fn read(changes: &[String]) -> Result<(ServiceParameters, Vec<String>), String> {
+    let message = POOL
+        .get_message_by_name("roamline.profile.v1.ServiceParameters")
+        .ok_or("the contract has no service parameters")?;
+    let mut fields = Map::new();
+    let mut paths = Vec::new();
+    for change in changes {
+        let (key, value) = change.split_once('=').ok_or_else(|| format!("{change:?} is not KEY=VALUE"))?;
+        let field = message
+            .get_field_by_name(key)
+            .or_else(|| message.get_field_by_json_name(key))
+            .filter(|field| field.name() != "etag")
+            .ok_or_else(|| {
+                let known: Vec<_> =
+                    message.fields().map(|f| f.name().to_owned()).filter(|f| f != "etag").collect();
+                format!("there is no parameter {key:?}; there are {}", known.join(", "))
+            })?;
+        if !value.is_empty() {
+            fields.insert(field.name().to_owned(), json_value(&field, value)?);
+        }
+        paths.push(field.name().to_owned());
+    }
+    let text = Value::Object(fields).to_string();
+    let parameters = roamline_proto::json::from_str(&text).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        format!("a value does not fit its parameter: {cause}")
+    })?;
+    Ok((parameters, paths))
+}
+
+/// A value as proto JSON wants it.
+fn json_value(field: &FieldDescriptor, text: &str) -> Result<Value, String> {
+    let name = field.name();
+    if field.is_list() {
+        return Ok(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect());
+    }
+    Ok(match field.kind() {
+        Kind::Bool => {
+            Value::Bool(text.parse().map_err(|_| format!("{name} is true or false, not {text:?}"))?)
+        }
+        Kind::Uint32 => {
+            let number: u32 = text.parse().map_err(|_| format!("{name} is a number, not {text:?}"))?;
+            Value::from(number)
+        }
+        Kind::Enum(kind) => {
+            let prefix = kind.get_value(0).map(|zero| zero.name().trim_end_matches("UNSPECIFIED").to_owned());
+            let prefix = prefix.unwrap_or_default();
+            let wanted = text.to_ascii_uppercase().replace('-', "_");
+            let wanted = format!("{prefix}{}", wanted.strip_prefix(&prefix).unwrap_or(&wanted));
+            let found = kind.values().find(|value| value.name() == wanted && value.number() != 0);
+            let value = found.ok_or_else(|| {
+                let known: Vec<_> =
+                    kind.values().skip(1).map(|v| words::of_enum(v.name(), &prefix)).collect();
+                format!("{name} is one of {}, not {text:?}", known.join(", "))
+            })?;
+            Value::String(value.name().to_owned())
+        }
+        Kind::Message(_) => Value::String(format!("{}s", duration_seconds(text)?)),
+        _ => Value::String(text.to_owned()),
+    })
+}
+
+/// `8h`, or `8:00` as administrators write it.
+fn duration_seconds(text: &str) -> Result<i64, String> {
+    if let Some((hours, minutes)) = text.split_once(':')
+        && let (Ok(hours), Ok(minutes)) = (hours.parse::<u16>(), minutes.parse::<u16>())
+        && minutes < 60
+    {
+        return Ok(i64::from(hours) * 3600 + i64::from(minutes) * 60);
+    }
+    words::read_duration(text).map(|duration| duration.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use roamline_proto::profile::MultipleLoginBehavior;
+
+    use super::*;
+
+    fn set(change: &str) -> Result<(ServiceParameters, Vec<String>), String> {
+        read(&[change.to_owned()])
+    }
+
+    #[test]
+    fn parameters_are_written_as_administrators_do() {
+        let seconds = |change| set(change).unwrap().0.maximum_login_time.unwrap().seconds;
+        assert_eq!(seconds("maximum_login_time=8:30"), 30_600);
+        assert_eq!(seconds("maximumLoginTime=8h"), 28_800);
+        let behavior = |change| set(change).unwrap().0.multiple_login_behavior();
+        assert_eq!(behavior("multiple_login_behavior=allowed"), MultipleLoginBehavior::Allowed);
+        assert_eq!(behavior("multiple_login_behavior=not-allowed"), MultipleLoginBehavior::NotAllowed);
+        assert_eq!(set("daily_logout_times=19:00, 24:00").unwrap().0.daily_logout_times, ["19:00", "24:00"]);
+        assert_eq!(set("enforce_maximum_login_time=true").unwrap().0.enforce_maximum_login_time, Some(true));
+    }
+
+    #[test]
+    fn an_empty_value_puts_the_default_back() {
+        assert_eq!(set("time_zone=").unwrap(), (ServiceParameters::default(), vec!["time_zone".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_no_parameter_or_no_value_is_named() {
+        for bad in [
+            "x",
+            "x=1",
+            "etag=1",
+            "remember_last_user=maybe",
+            "multiple_login_behavior=some",
+            "multiple_login_behavior=unspecified",
+            "maximum_login_time=soon",
+            "maximum_concurrent_requests=-1",
+        ] {
+            assert!(set(bad).is_err(), "{bad}");
+        }
+    }
+}
