@@ -1,0 +1,88 @@
+//! The tables. Every key begins with the cluster's id.
+#![allow(unreachable_pub, reason = "the derives make public items")]
+
+/// An entity without relations: rows are found by their keys alone.
+macro_rules! table {
+    ($(#[$doc:meta])* $module:ident, $name:literal, { $($key:ident: $key_type:ty,)+ }, { $($field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        pub(crate) mod $module {
+            use sea_orm::entity::prelude::*;
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $name)]
+            pub struct Model {
+                $(#[sea_orm(primary_key, auto_increment = false)] pub $key: $key_type,)+
+                $(pub $field: $type,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+table!(
+    /// What is live on a phone. Of a session, the columns that are searched stand beside its JSON.
+    phone_state, "phone_state",
+    { cluster_id: String, phone: String, },
+    {
+        epoch: i64, generation: i64, acknowledged: i64, wears: Vec<u8>, actions: String, hook: String,
+        last_user: Option<String>, session_id: Option<String>, session_user: Option<String>,
+        session_acd_line: Option<String>, session_expires_at: Option<i64>, session: Option<String>,
+        logout_configuration: Option<Vec<u8>>,
+    }
+);
+table!(
+    /// Versions of guards; `kind` is `user` or `acd-line`.
+    guard, "guard",
+    { cluster_id: String, kind: String, name: String, },
+    { version: i64, }
+);
+table!(
+    /// What others are told, as JSON; the rendering in it stands beside it.
+    session_event, "session_event",
+    { cluster_id: String, sequence: i64, },
+    { at: i64, body: String, logout_configuration: Option<Vec<u8>>, }
+);
+table!(
+    /// Remembered answers.
+    reply, "reply",
+    { cluster_id: String, request: String, },
+    { fingerprint: Vec<u8>, answer: Vec<u8>, expires_at: i64, }
+);
+table!(
+    /// The directory's resources, as JSON.
+    resource, "resource",
+    { cluster_id: String, kind: String, name: String, },
+    { version: i64, updated_at: i64, body: String, }
+);
+table!(
+    /// Names that are unique over several kinds.
+    claim, "claim",
+    { cluster_id: String, space: String, name: String, },
+    { owner_kind: String, owner_name: String, }
+);
+table!(
+    /// What refers to what.
+    reference, "reference",
+    { cluster_id: String, from_kind: String, from_name: String, to_kind: String, to_name: String, },
+    {}
+);
+table!(
+    /// Whoever has a credential.
+    principal, "principal",
+    { cluster_id: String, name: String, },
+    {
+        kind: String, pin_hash: Option<String>, pin_must_change: Option<bool>, pin_set_at: Option<i64>,
+        password_hash: Option<String>, password_must_change: Option<bool>, password_set_at: Option<i64>,
+        attempts: String, version: i64,
+    }
+);
+table!(
+    /// Keys that sign tokens.
+    signing_key, "signing_key",
+    { cluster_id: String, kid: String, },
+    { pkcs8: Vec<u8>, created_at: i64, }
+);

@@ -1,0 +1,15 @@
+//! The migrations, in their order. One that has been released is frozen: a test compares what it makes.
+
+mod m0001_first;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// All migrations.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_first::First)]
+    }
+}

@@ -1,0 +1,138 @@
+//! Rows of random bytes are errors of their own, and nothing panics.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test is given must be there")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roamline_domain::credential::{Attempts, PrincipalKind};
+use roamline_domain::directory::Kind;
+use roamline_store::conformance::fixture::{
+    agent, at, device, line, log_in, log_out, person, phone, profile, reply, request_id, user,
+};
+use roamline_store::{
+    Change, CredentialStore, DirectoryError, DirectoryStore, EventsError, Expect, KeyRecord, Principal,
+    SecretRecord, SessionStore, StoreError,
+};
+use roamline_store_sql::{SqlStore, SqliteOptions, Synchronous};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+
+const PHONE: &str = "SEP000000000009";
+
+async fn filled(store: &Arc<SqlStore>) {
+    log_in(store, 1, &agent(1).on_line(1).lasting(Duration::from_secs(60))).await;
+    log_in(store, 2, &agent(1)).await;
+    log_out(store, 2).await;
+    let mut commit = agent(3).login(store.load(&agent(3).about(3)).await.unwrap());
+    commit.reply = Some(reply("r", 100));
+    SessionStore::commit(&**store, commit).await.unwrap();
+    let resources = [line("1"), profile("p", &["1"]), device(PHONE, &["1"]), person("a", &["p"], Some("7"))];
+    let puts = resources.map(|resource| Change::Put { resource, expect: Expect::Absent });
+    DirectoryStore::commit(&**store, puts.to_vec(), at(0)).await.unwrap();
+    let secret = SecretRecord { hash: "x".into(), must_change: false, set_at: at(0) };
+    let principal = Principal {
+        name: "a".parse().unwrap(),
+        kind: PrincipalKind::User,
+        pin: Some(secret.clone()),
+        password: Some(secret),
+        attempts: Attempts::default(),
+        version: 0,
+    };
+    assert!(store.set_principals(vec![principal]).await.unwrap());
+    store.ensure_keys(vec![KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0) }]).await.unwrap();
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    corrupt: Vec<String>,
+    other: Vec<String>,
+}
+
+impl Seen {
+    fn note(&mut self, error: Option<StoreError>) {
+        match error {
+            Some(StoreError::Corrupt { what, .. }) => self.corrupt.push(what),
+            Some(other) => self.other.push(format!("{other:?}")),
+            None => {}
+        }
+    }
+}
+
+/// Everything that can be read, and what went wrong.
+async fn read_all(store: &Arc<SqlStore>) -> Seen {
+    let mut seen = Seen::default();
+    seen.note(store.load(&agent(1).on_line(1).about(1)).await.err());
+    seen.note(store.phone(&phone(1)).await.err());
+    seen.note(store.session(&"00000000000100000000000001".parse().unwrap()).await.err());
+    seen.note(SessionStore::list(&**store, Some(&user(1)), None, 10).await.err());
+    seen.note(store.snapshot(None).await.err());
+    seen.note(store.due(Timestamp::MAX, 10).await.err());
+    seen.note(store.next_deadline().await.err());
+    seen.note(store.events(0, 10).await.err().and_then(|error| match error {
+        EventsError::Store(error) => Some(error),
+        _ => None,
+    }));
+    seen.note(store.reply(&request_id("r"), at(0)).await.err());
+    seen.note(store.find(&[line("1").key(), profile("p", &[]).key()]).await.err());
+    for kind in Kind::ALL {
+        seen.note(DirectoryStore::list(&**store, kind, None, 10).await.err());
+    }
+    seen.note(store.used_by(&line("1").key(), 10).await.err());
+    seen.note(store.principal(&"a".parse().unwrap()).await.err());
+    seen.note(store.keys().await.err());
+    let delete = Change::Delete { key: line("1").key(), version: 1 };
+    let put = Change::Put { resource: profile(PHONE, &["1"]), expect: Expect::Absent };
+    for change in [delete, put] {
+        let made = DirectoryStore::commit(&**store, vec![change], at(0)).await;
+        if let Err(DirectoryError::Store(error)) = made {
+            seen.note(Some(error));
+        }
+    }
+    seen
+}
+
+async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+    rows.into_iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_stands_in_a_row_reading_it_is_an_answer_or_corrupt() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    let options = SqliteOptions { synchronous: Synchronous::Normal };
+    let store = Arc::new(SqlStore::open_sqlite(&path, "main".parse().unwrap(), options).await.unwrap());
+    filled(&store).await;
+    assert!(read_all(&store).await.corrupt.is_empty());
+    let mut options = sea_orm::ConnectOptions::new(format!("sqlite://{}", path.display()));
+    let raw = Database::connect(options.max_connections(1).clone()).await.unwrap();
+
+    raw.execute_unprepared("PRAGMA synchronous = 0").await.unwrap();
+    let mut corrupt = std::collections::BTreeSet::new();
+    let tables =
+        texts(&raw, "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'seaql_migrations'")
+            .await;
+    for table in tables {
+        raw.execute_unprepared(&format!("CREATE TEMP TABLE saved AS SELECT * FROM {table}")).await.unwrap();
+        for column in texts(&raw, &format!("SELECT name FROM pragma_table_info('{table}')")).await {
+            for junk in ["x'ff00fe'", "cast(x'c328ff' AS TEXT)", "'{\"a\":'", "-1", "1e300", "NULL"] {
+                let spoilt =
+                    raw.execute_unprepared(&format!("UPDATE OR IGNORE {table} SET {column} = {junk}")).await;
+                let seen = read_all(&store).await;
+                assert!(seen.other.is_empty(), "{table}.{column} = {junk}: {seen:?}");
+                if spoilt.is_ok() && !seen.corrupt.is_empty() {
+                    corrupt.insert(format!("{table}.{column}"));
+                }
+                let restore = format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved");
+                raw.execute_unprepared(&restore).await.unwrap();
+            }
+        }
+        raw.execute_unprepared("DROP TABLE saved").await.unwrap();
+    }
+    for column in ["phone_state.epoch", "phone_state.session", "phone_state.hook", "session_event.body"] {
+        assert!(corrupt.contains(column), "{column} of {corrupt:?}");
+    }
+    for column in ["resource.body", "principal.attempts", "signing_key.created_at", "guard.version"] {
+        assert!(corrupt.contains(column), "{column} of {corrupt:?}");
+    }
+}

@@ -1,0 +1,128 @@
+//! How a store is opened, and what it finds there.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what a test is given must be there")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use roamline_store::SessionStore;
+use roamline_store::conformance::fixture::{agent, everything, log_in, log_out};
+use roamline_store_sql::{OpenError, SqlStore, SqliteOptions};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+
+async fn open(path: &Path) -> Result<SqlStore, OpenError> {
+    SqlStore::open_sqlite(path, "main".parse().unwrap(), SqliteOptions::default()).await
+}
+
+async fn raw(path: &Path) -> DatabaseConnection {
+    Database::connect(format!("sqlite://{}", path.display())).await.unwrap()
+}
+
+async fn error(path: &Path) -> OpenError {
+    open(path).await.map(drop).unwrap_err()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data").join("roamline.db");
+    let store = Arc::new(open(&path).await.unwrap());
+    log_in(&store, 1, &agent(1)).await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    for file in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        let file = file.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_opening_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    let store = Arc::new(open(&path).await.unwrap());
+    log_in(&store, 1, &agent(1).on_line(1)).await;
+    log_in(&store, 2, &agent(2)).await;
+    log_out(&store, 2).await;
+    let before = everything(&store).await;
+    drop(store);
+    let store = Arc::new(open(&path).await.unwrap());
+    assert_eq!(everything(&store).await, before);
+    assert_eq!(*store.latest().borrow(), 3);
+}
+
+#[tokio::test]
+async fn two_that_open_a_new_file_at_once_both_find_it_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    let (one, two) = tokio::join!(open(&path), open(&path));
+    one.unwrap();
+    two.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_random_bytes_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    let bytes: Vec<u8> = (0..8192_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = error(&path).await;
+    assert!(matches!(refused, OpenError::NotADatabase { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("roamline.db"), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = error(&file.join("roamline.db")).await;
+    assert!(matches!(refused, OpenError::CreateDirectory { .. }), "{refused:?}");
+    let refused = error(directory.path()).await;
+    assert!(matches!(refused, OpenError::CreateFile { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused_by_what_it_knows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    drop(open(&path).await.unwrap());
+    let other = raw(&path).await;
+    other.execute_unprepared("INSERT INTO seaql_migrations VALUES ('m9999_later', 0)").await.unwrap();
+    let refused = error(&path).await;
+    assert!(
+        matches!(&refused, OpenError::Newer { migration, .. } if migration == "m9999_later"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    std::fs::write(&path, "").unwrap();
+    let other = raw(&path).await;
+    other.execute_unprepared("CREATE TABLE principal (x TEXT)").await.unwrap();
+    let refused = error(&path).await;
+    assert!(matches!(refused, OpenError::Migrate { .. }), "{refused:?}");
+    assert_eq!(schema(&other).await.trim(), "CREATE TABLE principal (x TEXT);");
+}
+
+/// Released migrations are frozen: a change of the tables is a new migration, after which this file is made anew.
+#[tokio::test]
+async fn the_migrations_make_the_tables_that_are_written_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    let store = open(&path).await.unwrap();
+    let made = schema(&raw(&path).await).await;
+    drop(store);
+    assert_eq!(made, include_str!("schema.sql"), "the tables are now:\n{made}");
+}
+
+async fn schema(db: &DatabaseConnection) -> String {
+    let sql = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name";
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+    rows.into_iter().map(|row| row.try_get::<String>("", "sql").unwrap() + ";\n").collect()
+}

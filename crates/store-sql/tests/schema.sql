@@ -1,0 +1,17 @@
+CREATE TABLE "claim" ( "cluster_id" text NOT NULL, "space" text NOT NULL, "name" text NOT NULL, "owner_kind" text NOT NULL, "owner_name" text NOT NULL, PRIMARY KEY ("cluster_id", "space", "name") );
+CREATE INDEX "claim_by_owner" ON "claim" ("cluster_id", "owner_kind", "owner_name");
+CREATE TABLE "guard" ( "cluster_id" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "version" integer NOT NULL, PRIMARY KEY ("cluster_id", "kind", "name") );
+CREATE TABLE "phone_state" ( "cluster_id" text NOT NULL, "phone" text NOT NULL, "epoch" integer NOT NULL, "generation" integer NOT NULL, "acknowledged" integer NOT NULL, "wears" blob NOT NULL, "actions" text NOT NULL, "hook" text NOT NULL, "last_user" text, "session_id" text, "session_user" text, "session_acd_line" text, "session_expires_at" integer, "session" text, "logout_configuration" blob, PRIMARY KEY ("cluster_id", "phone") );
+CREATE INDEX "phone_state_by_acd_line" ON "phone_state" ("cluster_id", "session_acd_line");
+CREATE INDEX "phone_state_by_deadline" ON "phone_state" ("cluster_id", "session_expires_at", "phone");
+CREATE INDEX "phone_state_by_session" ON "phone_state" ("cluster_id", "session_id");
+CREATE INDEX "phone_state_by_user" ON "phone_state" ("cluster_id", "session_user", "phone");
+CREATE TABLE "principal" ( "cluster_id" text NOT NULL, "name" text NOT NULL, "kind" text NOT NULL, "pin_hash" text, "pin_must_change" boolean, "pin_set_at" integer, "password_hash" text, "password_must_change" boolean, "password_set_at" integer, "attempts" text NOT NULL, "version" integer NOT NULL, PRIMARY KEY ("cluster_id", "name") );
+CREATE TABLE "reference" ( "cluster_id" text NOT NULL, "from_kind" text NOT NULL, "from_name" text NOT NULL, "to_kind" text NOT NULL, "to_name" text NOT NULL, PRIMARY KEY ("cluster_id", "from_kind", "from_name", "to_kind", "to_name") );
+CREATE INDEX "reference_by_to" ON "reference" ("cluster_id", "to_kind", "to_name");
+CREATE TABLE "reply" ( "cluster_id" text NOT NULL, "request" text NOT NULL, "fingerprint" blob NOT NULL, "answer" blob NOT NULL, "expires_at" integer NOT NULL, PRIMARY KEY ("cluster_id", "request") );
+CREATE INDEX "reply_by_deadline" ON "reply" ("cluster_id", "expires_at");
+CREATE TABLE "resource" ( "cluster_id" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "version" integer NOT NULL, "updated_at" integer NOT NULL, "body" text NOT NULL, PRIMARY KEY ("cluster_id", "kind", "name") );
+CREATE TABLE "seaql_migrations" ( "version" varchar NOT NULL PRIMARY KEY, "applied_at" integer NOT NULL );
+CREATE TABLE "session_event" ( "cluster_id" text NOT NULL, "sequence" integer NOT NULL, "at" integer NOT NULL, "body" text NOT NULL, "logout_configuration" blob, PRIMARY KEY ("cluster_id", "sequence") );
+CREATE TABLE "signing_key" ( "cluster_id" text NOT NULL, "kid" text NOT NULL, "pkcs8" blob NOT NULL, "created_at" integer NOT NULL, PRIMARY KEY ("cluster_id", "kid") );

@@ -1,0 +1,142 @@
+//! What every backend is held to: one case for each promise of the traits, named after it. A backend's tests expand
+//! [`conformance_suite!`](crate::conformance_suite) with a way to make an empty store.
+#![cfg(feature = "conformance")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests that happen to live in a library"
+)]
+
+pub mod credential;
+pub mod directory;
+pub mod fixture;
+pub mod session;
+pub mod session_commit;
+pub mod session_event;
+
+/// One test for each case of the suite, in a module of that name. `$factory` is an expression, evaluated once a test,
+/// whose future gives an empty store in an `Arc` and whatever must live as long as it (a directory, a child process).
+///
+/// ```ignore
+/// conformance_suite!(memory, async { (Arc::new(MemoryStore::new()), ()) });
+/// ```
+#[macro_export]
+macro_rules! conformance_suite {
+    ($name:ident, $factory:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the factory may need nothing from around it")]
+            use super::*;
+
+            $crate::conformance_cases! { session, $factory;
+                a_phone_without_a_record_is_new_at_epoch_0,
+                load_gives_the_users_other_phones_and_no_ones_else,
+                load_gives_the_other_phones_that_wear_the_acd_line,
+                load_gives_no_phone_twice,
+                load_about_one_phone_gives_that_alone,
+                every_field_of_a_phone_is_kept,
+                large_configurations_are_kept_byte_by_byte,
+                a_session_is_found_by_its_id_until_it_ends,
+                list_has_phones_with_a_session_in_the_order_of_their_names,
+                list_is_paged_without_loss_or_repeat,
+                list_of_one_user_has_his_phones_alone,
+                a_snapshot_has_phones_with_a_session_and_the_place_of_the_last_event,
+                due_has_the_longest_overdue_first_at_most_the_limit,
+                a_session_is_due_at_its_instant_and_not_a_nanosecond_before,
+                the_next_deadline_is_the_earliest_even_when_it_has_passed,
+                a_session_without_limit_is_never_due,
+                a_deadline_at_the_end_of_time_is_kept,
+            }
+            $crate::conformance_cases! { session_commit, $factory;
+                each_commit_is_read_back_one_epoch_on,
+                guards_move_when_a_session_begins_and_when_it_ends,
+                guards_of_both_users_move_at_a_takeover,
+                guards_rest_when_no_session_begins_or_ends,
+                a_stale_phone_is_moved_and_nothing_changes,
+                a_stale_other_phone_is_moved_and_nothing_changes,
+                a_stale_guard_is_moved_and_nothing_changes,
+                a_state_that_was_not_read_is_moved_and_nothing_changes,
+                a_state_that_is_not_one_epoch_on_is_moved_and_nothing_changes,
+                of_16_commits_from_the_same_versions_one_is_made,
+                of_two_users_racing_for_a_phone_one_gets_it,
+                a_user_racing_for_two_phones_gets_one,
+                an_acd_line_raced_for_is_worn_on_one_phone,
+                commits_about_different_phones_are_all_made,
+                a_moved_commit_does_not_hold_up_those_beside_it,
+                a_reply_is_remembered_until_it_expires,
+                a_request_id_that_was_answered_is_moved_and_nothing_changes,
+                an_expired_reply_may_be_given_anew,
+                trim_forgets_expired_replies_alone,
+            }
+            $crate::conformance_cases! { session_event, $factory;
+                a_commit_returns_the_place_of_its_last_event,
+                events_have_places_from_1_without_gaps_in_the_order_of_commits,
+                events_keep_every_field,
+                events_are_paged_from_any_place,
+                there_are_no_events_after_the_last,
+                a_place_not_reached_is_ahead,
+                events_of_concurrent_commits_have_no_gap,
+                a_snapshot_and_the_events_after_it_give_the_present,
+                trimmed_events_are_too_old,
+                trim_keeps_the_last_event_and_its_place,
+                trim_leaves_no_gap_where_clocks_disagree,
+                latest_changes_with_each_event,
+            }
+            $crate::conformance_cases! { directory, $factory;
+                what_is_not_there_is_not_found,
+                find_answers_in_the_order_of_the_keys,
+                every_kind_is_kept_as_it_was_put,
+                a_resource_is_created_at_version_1_and_grows_with_each_change,
+                creating_what_is_there_is_moved_and_names_its_version,
+                replacing_what_has_another_version_is_moved,
+                deleting_what_is_not_there_or_has_another_version_is_moved,
+                a_deleted_resource_can_be_created_anew,
+                a_key_changed_twice_is_demanded_as_the_first_change_left_it,
+                dp_1_a_profile_and_a_phone_cannot_share_a_name,
+                self_service_ids_are_unique,
+                two_resources_of_one_batch_cannot_take_one_name,
+                a_name_given_up_in_the_same_batch_is_free,
+                a_reference_to_nothing_is_missing,
+                what_is_referred_to_is_in_use,
+                a_batch_may_refer_to_its_members_in_any_order,
+                a_resource_goes_together_with_what_refers_to_it,
+                deleting_what_a_put_of_the_batch_needs_is_refused,
+                a_refused_batch_changes_nothing,
+                replacing_drops_old_references_and_names,
+                used_by_is_in_the_order_of_keys_at_most_the_limit,
+                list_is_in_the_byte_order_of_names_and_paged,
+                of_64_creators_of_one_device_name_one_is_made,
+                of_16_changes_from_one_version_one_is_made,
+                a_reference_and_the_deletion_of_its_end_do_not_both_happen,
+                a_large_batch_is_one_step,
+            }
+            $crate::conformance_cases! { credential, $factory;
+                an_unknown_principal_is_none,
+                every_field_of_a_principal_is_kept_and_its_version_grows,
+                a_principal_that_moved_is_not_written,
+                one_that_moved_keeps_all_from_being_written,
+                a_name_twice_in_one_step_is_refused,
+                of_16_writers_from_one_version_one_writes,
+                keys_are_the_oldest_first,
+                keys_are_added_only_where_there_are_none,
+                of_16_processes_that_bring_keys_one_does,
+            }
+        }
+    };
+}
+
+/// The tests of one group of cases; [`conformance_suite!`](crate::conformance_suite) alone uses it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_cases {
+    ($group:ident, $factory:expr; $($case:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (store, _alive) = $factory.await;
+                $crate::conformance::$group::$case(store).await;
+            }
+        )+
+    };
+}

@@ -1,0 +1,21 @@
+//! What must be kept: one trait for each kind of record. The traits' comments are promises; [`conformance`] holds
+//! every backend to them, and [`memory`] is the model of what they mean.
+//!
+//! A store knows no rules. It loads records with their versions and commits what was decided in one step, if nothing
+//! that the decision was made from has moved.
+
+pub mod credential;
+pub mod directory;
+mod error;
+pub mod session;
+
+pub mod conformance;
+pub mod memory;
+
+pub use credential::{CredentialStore, KeyRecord, Principal, SecretRecord};
+pub use directory::{Change, DirectoryError, DirectoryStore, Expect, Stored};
+pub use error::StoreError;
+pub use session::{
+    About, Commit, CommitError, EventPage, EventsError, Guard, Loaded, Reply, Sequence, SessionStore,
+    Snapshot, StoredEvent,
+};

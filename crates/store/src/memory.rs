@@ -1,0 +1,45 @@
+//! The memory model: what the promises of the traits mean, over plain maps under one lock. Tests of the services run
+//! on it; nothing of it outlives the process.
+
+mod commit;
+mod credential;
+mod directory;
+mod session;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::Sequence;
+
+/// Everything that a cluster keeps, in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    latest: watch::Sender<Sequence>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: session::Sessions,
+    directory: directory::Directory,
+    credentials: credential::Credentials,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { state: Mutex::default(), latest: watch::Sender::new(0) }
+    }
+
+    /// No step below can end halfway, so a state whose lock is poisoned is still whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}

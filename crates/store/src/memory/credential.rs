@@ -1,0 +1,57 @@
+//! Credentials and signing keys in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use roamline_domain::PrincipalName;
+
+use super::MemoryStore;
+use crate::{CredentialStore, KeyRecord, Principal, StoreError};
+
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    principals: BTreeMap<PrincipalName, Principal>,
+    keys: Vec<KeyRecord>,
+}
+
+impl Credentials {
+    fn set_principals(&mut self, principals: Vec<Principal>) -> bool {
+        let mut next = self.principals.clone();
+        for mut principal in principals {
+            if next.get(&principal.name).map_or(0, |known| known.version) != principal.version {
+                return false;
+            }
+            principal.version += 1;
+            next.insert(principal.name.clone(), principal);
+        }
+        self.principals = next;
+        true
+    }
+
+    fn ensure_keys(&mut self, mut keys: Vec<KeyRecord>) -> Vec<KeyRecord> {
+        if self.keys.is_empty() {
+            keys.sort_by(|a, b| (a.created_at, &a.kid).cmp(&(b.created_at, &b.kid)));
+            self.keys = keys;
+        }
+        self.keys.clone()
+    }
+}
+
+#[async_trait]
+impl CredentialStore for MemoryStore {
+    async fn principal(&self, name: &PrincipalName) -> Result<Option<Principal>, StoreError> {
+        Ok(self.state().credentials.principals.get(name).cloned())
+    }
+
+    async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError> {
+        Ok(self.state().credentials.set_principals(principals))
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        Ok(self.state().credentials.keys.clone())
+    }
+
+    async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
+        Ok(self.state().credentials.ensure_keys(keys))
+    }
+}

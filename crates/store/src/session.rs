@@ -1,0 +1,195 @@
+//! Live sessions: load what a decision is about, decide, commit.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use roamline_domain::login::Held;
+use roamline_domain::phone_state::{PhoneState, SessionEvent};
+use roamline_domain::{LineName, PhoneName, RequestId, SessionId, UserId};
+use tokio::sync::watch;
+
+use crate::StoreError;
+
+/// Place of an event in the order of commits: from 1, without gaps in what a reader sees. 0 is before the first.
+pub type Sequence = u64;
+
+/// What a decision is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The phone.
+    pub phone: PhoneName,
+    /// The user whose other phones matter.
+    pub user: Option<UserId>,
+    /// The ACD line whose other phones matter (CC-7).
+    pub acd_line: Option<LineName>,
+}
+
+impl About {
+    /// About one phone alone.
+    pub fn phone(phone: PhoneName) -> Self {
+        Self { phone, user: None, acd_line: None }
+    }
+}
+
+/// Something that a decision was made from beside the phones themselves: the set of phones that a user is logged in
+/// to, or on which an ACD line is worn. Its version grows whenever a session of that user, or with that ACD line,
+/// begins or ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Guard {
+    /// The phones of a user.
+    User(UserId),
+    /// The phones that wear an ACD line.
+    AcdLine(LineName),
+}
+
+/// What was loaded, and the versions it had. The version of a phone is its epoch, 0 where there is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The phone, and the others that matter. A phone without a record is [`PhoneState::new`].
+    pub held: Held,
+    /// Versions of the guards, 0 for one that never moved.
+    pub guards: Vec<(Guard, u64)>,
+}
+
+/// The remembered answer to a request id (LI-11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The id.
+    pub request: RequestId,
+    /// What the request was, so that the same id for another one is seen.
+    pub fingerprint: Vec<u8>,
+    /// The answer.
+    pub answer: Vec<u8>,
+    /// Until when it is remembered.
+    pub expires_at: Timestamp,
+}
+
+/// One decision, to be committed whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// What the decision was made from: it is refused if any of these phones' epochs or guards has moved.
+    pub read: Loaded,
+    /// New states of phones that were read; each one epoch on from what was read.
+    pub states: Vec<PhoneState>,
+    /// What others are told, in order.
+    pub events: Vec<SessionEvent>,
+    /// The answer to remember.
+    pub reply: Option<Reply>,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// Why a commit was not made. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Something that was read has moved, or the request id has been answered meanwhile: load and decide again.
+    #[error("what the decision was made from has moved")]
+    Moved,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An event in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place.
+    pub sequence: Sequence,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: SessionEvent,
+}
+
+/// Events in order, without a gap from the one asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events; empty when there is nothing newer.
+    pub events: Vec<StoredEvent>,
+}
+
+/// Why events cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// Some after that place are gone: begin anew with a snapshot.
+    #[error("events after {after} are gone; the oldest kept is {oldest}")]
+    TooOld {
+        /// The place asked for.
+        after: Sequence,
+        /// The oldest that is kept.
+        oldest: Sequence,
+    },
+    /// The place asked for has not been reached: it is from another store.
+    #[error("there is no event {after} yet")]
+    Ahead {
+        /// The place asked for.
+        after: Sequence,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Phones with a session as they were at one instant, and the place of the last event before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Events after this one are not in `phones` yet.
+    pub sequence: Sequence,
+    /// In the order of their names.
+    pub phones: Vec<PhoneState>,
+}
+
+/// Live sessions, their deadlines, and the events that tell of them.
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// The phone, every other phone with a session of that user or wearing that ACD line, and the versions of all of
+    /// it as of one instant.
+    async fn load(&self, about: &About) -> Result<Loaded, StoreError>;
+
+    /// Makes the changes, or none of them, in one step that survives the process. Guards of every user and ACD line
+    /// whose sessions begin or end by it move. Events get the next places in order. Of two commits made from the
+    /// same versions, one is made. Returns the place of the last event, or of the last one before if there was none
+    /// to tell.
+    ///
+    /// # Errors
+    /// [`CommitError::Moved`] as said there; nothing was changed then.
+    async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError>;
+
+    /// The phone's record, if there is one.
+    async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError>;
+
+    /// The phone that holds the session, if it is live.
+    async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError>;
+
+    /// Phones with a session in the order of their names, after `after`, at most `limit`; only one user's if given.
+    async fn list(
+        &self,
+        user: Option<&UserId>,
+        after: Option<&PhoneName>,
+        limit: u32,
+    ) -> Result<Vec<PhoneState>, StoreError>;
+
+    /// All phones with a session, or one user's, and the place they belong to, as of one instant.
+    async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError>;
+
+    /// Phones whose session's `expires_at` is at or before `now`, the longest overdue first, at most `limit`.
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError>;
+
+    /// The next instant at which a session expires, whether it has passed or not.
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Events after that place, at most `limit`.
+    ///
+    /// # Errors
+    /// [`EventsError::TooOld`] when some of them are gone.
+    async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError>;
+
+    /// The place of the last event that this process knows to be committed; changes when there is a newer one.
+    fn latest(&self) -> watch::Receiver<Sequence>;
+
+    /// The answer remembered for a request id, if it has not expired at `now`.
+    async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError>;
+
+    /// Forgets replies that have expired at `now`, and events decided before `keep_events_since`; the last event is
+    /// always kept.
+    async fn trim(&self, now: Timestamp, keep_events_since: Timestamp) -> Result<(), StoreError>;
+}
