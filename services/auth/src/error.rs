@@ -1,0 +1,74 @@
+//! What can go wrong, in this service's own words.
+
+use roamline_domain::Violations;
+use roamline_domain::credential::PrincipalKind;
+use roamline_store::StoreError;
+
+use crate::hashing::HashingError;
+
+/// A service that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A setting that cannot be.
+    #[error("auth.{0}")]
+    Config(&'static str),
+    /// Parameters that argon2 does not take.
+    #[error("auth.hashing: {0}")]
+    Parameters(argon2::Error),
+    /// No secret can be hashed.
+    #[error("secrets cannot be hashed")]
+    Hashing(#[source] HashingError),
+    /// The keys in the store are none, or none can be made.
+    #[error("the signing key {0} is not usable")]
+    Key(String),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
+    /// The store failed.
+    #[error("credentials cannot be read or written")]
+    Store(#[from] StoreError),
+}
+
+/// A request that is refused, or a fault that keeps it from being answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    /// The request is malformed.
+    #[error("the request is malformed: {0}")]
+    Malformed(Violations),
+    /// Unknown, locked or wrong; nobody is told which.
+    #[error("the credential is refused")]
+    Refused,
+    /// Right, but not to be used before it is changed.
+    #[error("the credential must be changed before it is used")]
+    MustChange,
+    /// New secrets that break the policy.
+    #[error("the new credential is too weak: {0}")]
+    TooWeak(Violations),
+    /// New credentials that break another rule.
+    #[error("the credentials cannot be set: {0}")]
+    Invalid(Violations),
+    /// Names that credentials of another kind have (DP-16); the kind is that of the first.
+    #[error("a name is taken: {0}")]
+    Exists(Violations, PrincipalKind),
+    /// More to hash than can wait.
+    #[error("too many requests at once")]
+    Busy,
+    /// The same credential is changed by too many at once.
+    #[error("the credential is being changed by others")]
+    Contended,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// Hashing or signing failed.
+    #[error("{0}")]
+    Fault(&'static str),
+}
+
+impl From<HashingError> for AuthError {
+    fn from(error: HashingError) -> Self {
+        match error {
+            HashingError::Busy => Self::Busy,
+            HashingError::Failed => Self::Fault("a secret cannot be hashed"),
+        }
+    }
+}
