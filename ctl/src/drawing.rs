@@ -108,6 +108,7 @@ pub(crate) fn example() -> EffectiveConfiguration {
     };
     let dial = SpeedDial { tag: 1, number: "3001".into(), label: "Front desk".into(), busy_lamp: true };
     EffectiveConfiguration {
+        button_count: 6,
         phone: "SEP000DEDAB3566".into(),
         model: "7960".into(),
         protocol: PhoneProtocol::Sccp.into(),

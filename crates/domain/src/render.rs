@@ -94,6 +94,8 @@ pub struct EffectiveConfiguration {
     pub worn_name: String,
     /// Who is logged in; `None` when nobody is.
     pub user_id: Option<UserId>,
+    /// How many buttons the phone has, with those of its expansion modules.
+    pub button_count: u32,
     /// The buttons in use, by position.
     pub buttons: Vec<EffectiveButton>,
     /// What was left off, in the order of the profile's fields.
@@ -228,6 +230,7 @@ fn dress(
         worn_kind: worn.kind,
         worn_name: worn.name,
         user_id: worn.user_id.cloned(),
+        button_count: places,
         buttons: buttons
             .into_iter()
             .map(|button| EffectiveButton {

@@ -139,6 +139,11 @@ fn draw_keys(frame: &mut Frame<'_>, area: Rect, phone: &Phone, worn: &EffectiveC
         frame.render_widget(Paragraph::new(text).centered().block(Block::bordered()), area);
         return;
     }
+    let empty = worn.button_count.saturating_sub(u32::try_from(worn.buttons.len()).unwrap_or(u32::MAX));
+    let free = (0..empty).map(|n| {
+        let position = worn.button_count - empty + n + 1;
+        Line::styled(format!(" [{position:>2}]"), Style::new().add_modifier(Modifier::DIM))
+    });
     let keys: Vec<Line<'_>> = worn
         .buttons
         .iter()
@@ -153,6 +158,7 @@ fn draw_keys(frame: &mut Frame<'_>, area: Rect, phone: &Phone, worn: &EffectiveC
                 Span::styled(format!("{what} {kind}"), Style::new().add_modifier(Modifier::DIM)),
             ])
         })
+        .chain(free)
         .collect();
     frame.render_widget(Paragraph::new(keys).block(Block::bordered().title(" keys ")), area);
 }

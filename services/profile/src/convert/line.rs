@@ -1,0 +1,31 @@
+//! Lines.
+
+use roamline_domain::Violations;
+use roamline_domain::directory::Line;
+use roamline_proto::profile as wire;
+
+use super::enums::{Twin, value};
+
+/// Reads a line.
+///
+/// # Errors
+/// All that is wrong with it.
+pub(crate) fn parse_line(from: &wire::Line) -> Result<Line, Violations> {
+    let mut found = Violations::new();
+    let name = found.take("name", from.name.parse());
+    let capacity = value(&mut found, "capacity", from.capacity).unwrap_or_default();
+    match name {
+        Some(name) => found.none_or(Line { name, description: from.description.clone(), capacity }),
+        None => Err(found),
+    }
+}
+
+/// A line on the wire.
+pub(crate) fn line(from: &Line, etag: String) -> wire::Line {
+    wire::Line {
+        name: from.name.to_string(),
+        description: from.description.clone(),
+        capacity: from.capacity.number(),
+        etag,
+    }
+}

@@ -1,0 +1,46 @@
+//! The gRPC services: thin methods that hand a request to its use case and put the answer on the wire.
+
+mod directory;
+mod phone_models;
+mod records;
+mod rendering;
+mod service_parameters;
+mod status;
+
+use roamline_proto::profile::default_device_profile_service_server::DefaultDeviceProfileServiceServer;
+use roamline_proto::profile::directory_service_server::DirectoryServiceServer;
+use roamline_proto::profile::line_service_server::LineServiceServer;
+use roamline_proto::profile::logout_profile_service_server::LogoutProfileServiceServer;
+use roamline_proto::profile::phone_model_service_server::PhoneModelServiceServer;
+use roamline_proto::profile::phone_service_server::PhoneServiceServer;
+use roamline_proto::profile::rendering_service_server::RenderingServiceServer;
+use roamline_proto::profile::service_parameters_service_server::ServiceParametersServiceServer;
+use roamline_proto::profile::user_device_profile_service_server::UserDeviceProfileServiceServer;
+use roamline_proto::profile::user_service_server::UserServiceServer;
+use roamline_serve::{Api, MAX_REQUEST_BYTES};
+
+use crate::Profile;
+
+/// The largest batch of resources.
+const MAX_BATCH_BYTES: usize = 16 << 20;
+
+/// Adds every service.
+pub(crate) fn add_to(profile: &Profile, api: &mut Api) {
+    macro_rules! add {
+        ($($server:ident: $limit:expr),+ $(,)?) => {
+            $(api.add($server::new(profile.clone()).max_decoding_message_size($limit));)+
+        };
+    }
+    add!(
+        UserServiceServer: MAX_REQUEST_BYTES,
+        PhoneServiceServer: MAX_REQUEST_BYTES,
+        PhoneModelServiceServer: MAX_REQUEST_BYTES,
+        UserDeviceProfileServiceServer: MAX_REQUEST_BYTES,
+        DefaultDeviceProfileServiceServer: MAX_REQUEST_BYTES,
+        LogoutProfileServiceServer: MAX_REQUEST_BYTES,
+        LineServiceServer: MAX_REQUEST_BYTES,
+        ServiceParametersServiceServer: MAX_REQUEST_BYTES,
+        DirectoryServiceServer: MAX_BATCH_BYTES,
+        RenderingServiceServer: MAX_REQUEST_BYTES,
+    );
+}

@@ -1,0 +1,98 @@
+//! What a phone would wear, and why.
+
+use roamline_domain::contact_centre::Finding;
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile as wire;
+use roamline_proto::refusal::Refusal;
+use tonic::{Request, Response, Status, async_trait};
+use wire::rendering_service_server::RenderingService;
+
+use super::status::answer;
+use crate::convert::{configuration, findings, idle_limit, maximum_login_time, service_parameters};
+use crate::prepare::{Outfit, Prepared, Question};
+use crate::{Profile, refusal};
+
+#[async_trait]
+impl RenderingService for Profile {
+    async fn preview(
+        &self,
+        request: Request<wire::PreviewRequest>,
+    ) -> Result<Response<wire::PreviewResponse>, Status> {
+        let request = request.into_inner();
+        let previewed = self.preview(&request.phone, &request.user_id, &request.profile).await;
+        answer(previewed.map(|(worn, found)| wire::PreviewResponse {
+            configuration: Some(configuration(&worn)),
+            findings: findings(&found),
+        }))
+    }
+
+    async fn prepare_login(
+        &self,
+        request: Request<wire::PrepareLoginRequest>,
+    ) -> Result<Response<wire::PrepareLoginResponse>, Status> {
+        let request = request.into_inner();
+        let prepared = match Question::read(&request.phone, &request.user_id, &request.profile) {
+            Ok(question) => self.prepare_login(&question).await,
+            Err(refused) => Err(refused),
+        };
+        answer(prepared.map(prepared_login))
+    }
+
+    async fn prepare_logout(
+        &self,
+        request: Request<wire::PrepareLogoutRequest>,
+    ) -> Result<Response<wire::PrepareLogoutResponse>, Status> {
+        let prepared = self.prepare_logout(&request.into_inner().phone).await;
+        answer(prepared.map(|prepared| wire::PrepareLogoutResponse {
+            phone: prepared.configuration.phone.to_string(),
+            configuration: Some(configuration(&prepared.configuration)),
+            service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
+        }))
+    }
+}
+
+fn prepared_login(prepared: Prepared) -> wire::PrepareLoginResponse {
+    let answer = wire::PrepareLoginResponse {
+        phone: prepared.phone.to_string(),
+        user_id: prepared.user_id.to_string(),
+        service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
+        ..wire::PrepareLoginResponse::default()
+    };
+    match prepared.outfit {
+        Ok(outfit) => dressed(answer, outfit),
+        Err(refused) => wire::PrepareLoginResponse { refusal: Some(deferred(refused, &[])), ..answer },
+    }
+}
+
+fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit) -> wire::PrepareLoginResponse {
+    let primary = outfit.primary_extension();
+    let Outfit { user, profile, configuration: worn, logout_configuration, findings: found } = outfit;
+    let (found, broken) = match found {
+        Ok(found) => (found, None),
+        Err(broken) => (Vec::new(), Some(broken)),
+    };
+    wire::PrepareLoginResponse {
+        profile: profile.name.to_string(),
+        configuration: Some(configuration(&worn)),
+        acd_line: profile.agent.map(|agent| agent.acd_line.to_string()).unwrap_or_default(),
+        primary_extension: primary.map(|line| line.to_string()).unwrap_or_default(),
+        contact_centre_refusal: broken.map(|broken| {
+            let message = refusal::contact_centre_message();
+            deferred(Refusal::new(ErrorReason::ContactCentrePolicy, message), &broken)
+        }),
+        findings: findings(&found),
+        logout_configuration: Some(configuration(&logout_configuration)),
+        user_maximum_login_time: maximum_login_time(user.maximum_login_time),
+        idle_limit: profile.settings.idle_limit_minutes.map(idle_limit),
+        ..answer
+    }
+}
+
+fn deferred(refused: Refusal, broken: &[Finding]) -> wire::DeferredRefusal {
+    wire::DeferredRefusal {
+        reason: refused.reason.into(),
+        message: refused.message,
+        metadata: refused.metadata,
+        findings: findings(broken),
+    }
+}

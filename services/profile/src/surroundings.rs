@@ -1,0 +1,84 @@
+//! What is stored around the resources that are about to be written: they themselves, what they refer to, and the
+//! parameters in force. A batch lays itself over it, so that its members may refer to each other.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use roamline_domain::LineName;
+use roamline_domain::directory::{Key, Kind, LineCapacity, Resource};
+use roamline_domain::parameters::ServiceParameters;
+use roamline_store::{DirectoryStore, StoreError, Stored};
+
+use crate::record::settings;
+
+/// What is stored, with what is coming laid over it.
+#[derive(Default)]
+pub(crate) struct Surroundings {
+    stored: HashMap<Key, Stored>,
+    coming: HashMap<Key, Resource>,
+    unreadable: HashSet<Key>,
+}
+
+impl Surroundings {
+    /// Reads what these resources will be checked against, all as of one instant.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn of(
+        store: &dyn DirectoryStore,
+        resources: impl Iterator<Item = &Resource> + Send,
+    ) -> Result<Self, StoreError> {
+        let mut keys = BTreeSet::from([Key::service_parameters()]);
+        for resource in resources {
+            keys.insert(resource.key());
+            keys.extend(resource.references().into_keys());
+            let lines = settings(resource).into_iter().flat_map(|settings| &settings.lines);
+            keys.extend(lines.flat_map(|entry| &entry.lines).map(|line| Key::new(Kind::Line, line.as_str())));
+        }
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let found = store.find(&keys).await?;
+        let stored = keys.into_iter().zip(found).filter_map(|(key, stored)| Some((key, stored?))).collect();
+        Ok(Self { stored, ..Self::default() })
+    }
+
+    /// Lays a batch over what is stored. `unreadable` are members that were refused already: that nobody is refused
+    /// for referring to one of them, they count as being there.
+    pub(crate) fn overlay<'a>(
+        &mut self,
+        coming: impl Iterator<Item = &'a Resource>,
+        unreadable: impl Iterator<Item = &'a Key>,
+    ) {
+        self.coming = coming.map(|resource| (resource.key(), resource.clone())).collect();
+        self.unreadable = unreadable.cloned().collect();
+    }
+
+    /// What is stored under a key.
+    pub(crate) fn stored(&self, key: &Key) -> Option<&Stored> {
+        self.stored.get(key)
+    }
+
+    /// Whether a resource is there, or will be.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.coming.contains_key(key) || self.stored.contains_key(key) || self.unreadable.contains(key)
+    }
+
+    /// The capacity of a line, if it is there or will be. One that could not be read counts as able to do anything.
+    pub(crate) fn line(&self, name: &LineName) -> Option<LineCapacity> {
+        let key = Key::new(Kind::Line, name.as_str());
+        match self.resource(&key) {
+            Some(Resource::Line(line)) => Some(line.capacity),
+            _ => self.unreadable.contains(&key).then_some(LineCapacity::Octo),
+        }
+    }
+
+    /// The parameters in force, or those that will be.
+    pub(crate) fn parameters(&self) -> ServiceParameters {
+        match self.resource(&Key::service_parameters()) {
+            Some(Resource::ServiceParameters(parameters)) => parameters.clone(),
+            _ => ServiceParameters::default(),
+        }
+    }
+
+    fn resource(&self, key: &Key) -> Option<&Resource> {
+        self.coming.get(key).or_else(|| self.stored.get(key).map(|stored| &stored.resource))
+    }
+}

@@ -1,0 +1,16 @@
+//! The profile service as its clients see it: over gRPC on loopback, on the memory store.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is tests")]
+#![allow(clippy::indexing_slicing, clippy::needless_pass_by_value, reason = "all of this is tests")]
+
+mod apply;
+mod creating;
+mod deleting;
+mod kinds;
+mod listing;
+mod lookups;
+mod parameters;
+mod races;
+mod refusals;
+mod rendering;
+mod site;
+mod updating;
