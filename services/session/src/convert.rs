@@ -1,0 +1,337 @@
+//! The bridge between the wire and the domain: requests are parsed here once, with every violation at once.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prost::Message as _;
+use roamline_domain::parameters::{ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters};
+use roamline_domain::phone_state::{
+    Actions, Actor, Configuration, EndedSession, HookState, LogoutReason, PhoneState, Session,
+};
+use roamline_domain::{PhoneName, UserId, Violations};
+use roamline_proto::auth::credential;
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::{self, EffectiveConfiguration};
+use roamline_proto::refusal::Refusal;
+use roamline_proto::session as wire;
+use roamline_store::Sequence;
+use roamline_token::Caller;
+
+use crate::watch::{Message, Told};
+use crate::{login, logout, refusal};
+
+pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+pub(crate) fn phone(field: &str, text: &str, found: &mut Violations) -> Option<PhoneName> {
+    found.take(field, text.parse())
+}
+
+pub(crate) fn only_phone(text: &str) -> Result<PhoneName, Refusal> {
+    let mut found = Violations::new();
+    phone("phone", text, &mut found).ok_or_else(|| refusal::invalid(found))
+}
+
+/// Empty is absent.
+fn optional<T, E>(
+    field: &str,
+    text: &str,
+    found: &mut Violations,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<T>
+where
+    E: std::fmt::Display,
+{
+    if text.is_empty() { None } else { found.take(field, parse(text)) }
+}
+
+pub(crate) fn login_request(request: wire::LoginRequest, caller: &Caller) -> Result<login::Asked, Refusal> {
+    let mut found = Violations::new();
+    let phone = phone("phone", &request.phone, &mut found);
+    if request.user_id.is_empty() {
+        found.add("user_id", "LI-1", "must not be empty");
+    }
+    let profile = optional("profile", &request.profile, &mut found, str::parse);
+    let duration = request.duration.as_ref().and_then(|duration| login_duration(duration, &mut found));
+    let id = optional("request_id", &request.request_id, &mut found, str::parse);
+    if let Some(credential) = &request.credential {
+        check_credential(credential.kind.as_ref(), &mut found);
+    }
+    let Some(phone) = phone else { return Err(refusal::invalid(found)) };
+    found.none_or(()).map_err(refusal::invalid)?;
+    let mut print = request.clone();
+    print.credential = None;
+    print.phone = phone.to_string();
+    Ok(login::Asked {
+        phone,
+        user_id: request.user_id,
+        credential: request.credential,
+        profile,
+        duration,
+        take_over: request.take_over,
+        request: id,
+        fingerprint: fingerprint("login", &print.encode_to_vec(), caller),
+    })
+}
+
+fn login_duration(duration: &prost_types::Duration, found: &mut Violations) -> Option<Duration> {
+    let seconds = u64::try_from(duration.seconds).ok().filter(|seconds| (1..=168 * 3600).contains(seconds));
+    match (seconds, u32::try_from(duration.nanos)) {
+        (Some(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Some(Duration::new(seconds, nanos)),
+        _ => {
+            found.add("duration", "", "must be 1 second to 168 hours (SP-20)");
+            None
+        }
+    }
+}
+
+fn check_credential(kind: Option<&credential::Kind>, found: &mut Violations) {
+    let (field, secret, most) = match kind {
+        None => return found.add("credential", "LI-1", "must be a pin or a password"),
+        Some(credential::Kind::Pin(pin)) => ("credential.pin", pin, 64),
+        Some(credential::Kind::Password(password)) => ("credential.password", password, 128),
+    };
+    if secret.is_empty() || secret.chars().count() > most {
+        found.add(field, "LI-1", format!("must have 1 to {most} characters"));
+    }
+}
+
+pub(crate) fn logout_request(
+    request: &wire::LogoutRequest,
+    caller: &Caller,
+) -> Result<logout::Asked, Refusal> {
+    let mut found = Violations::new();
+    let target = match &request.target {
+        Some(wire::logout_request::Target::Phone(text)) => {
+            phone("phone", text, &mut found).map(logout::Target::Phone)
+        }
+        Some(wire::logout_request::Target::SessionId(text)) => {
+            found.take("session_id", text.parse()).map(logout::Target::Session)
+        }
+        None => {
+            found.add("target", "", "must name a phone or a session");
+            None
+        }
+    };
+    let id = optional("request_id", &request.request_id, &mut found, str::parse);
+    let Some(target) = target else { return Err(refusal::invalid(found)) };
+    found.none_or(()).map_err(refusal::invalid)?;
+    let fingerprint = fingerprint("logout", format!("{target:?}").as_bytes(), caller);
+    Ok(logout::Asked { target, request: id, fingerprint })
+}
+
+pub(crate) fn get_target(request: wire::GetSessionRequest) -> Result<logout::Target, Refusal> {
+    let mut found = Violations::new();
+    let target = match request.target {
+        Some(wire::get_session_request::Target::Phone(text)) => {
+            phone("phone", &text, &mut found).map(logout::Target::Phone)
+        }
+        Some(wire::get_session_request::Target::SessionId(text)) => {
+            found.take("session_id", text.parse()).map(logout::Target::Session)
+        }
+        None => {
+            found.add("target", "", "must name a phone or a session");
+            None
+        }
+    };
+    target.ok_or_else(|| refusal::invalid(found))
+}
+
+pub(crate) fn user_filter(text: &str) -> Result<Option<UserId>, Refusal> {
+    let mut found = Violations::new();
+    let user = optional("user_id", text, &mut found, str::parse);
+    found.none_or(user).map_err(refusal::invalid)
+}
+
+pub(crate) fn page_token(text: &str) -> Result<Option<PhoneName>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let phone = text.strip_prefix("sessions-after-").and_then(|phone| phone.parse().ok());
+    phone.map(Some).ok_or_else(|| {
+        Refusal::new(ErrorReason::PageTokenInvalid, "the page token was not made by this call")
+    })
+}
+
+pub(crate) fn next_page_token(last: &PhoneName) -> String {
+    format!("sessions-after-{last}")
+}
+
+pub(crate) fn resume_token(text: &str) -> Result<Option<Sequence>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let sequence = text.strip_prefix("after-").and_then(|place| place.parse().ok());
+    sequence.map(Some).ok_or_else(|| {
+        Refusal::new(ErrorReason::ResumeTokenInvalid, "the resume token was not made by this watch")
+    })
+}
+
+/// What a request is, and who made it.
+fn fingerprint(rpc: &str, request: &[u8], caller: &Caller) -> Vec<u8> {
+    [rpc.as_bytes(), b"\0", caller.name.as_bytes(), b"\0", request].concat()
+}
+
+pub(crate) fn hook_state(state: wire::HookState) -> Result<HookState, Refusal> {
+    match state {
+        wire::HookState::OnHook => Ok(HookState::OnHook),
+        wire::HookState::OffHook => Ok(HookState::OffHook),
+        wire::HookState::Unspecified => {
+            let mut found = Violations::new();
+            found.add("hook_state", "", "must be on hook or off hook");
+            Err(refusal::invalid(found))
+        }
+    }
+}
+
+pub(crate) fn session(session: &Session, applied: bool) -> wire::Session {
+    let state = if applied { wire::SessionState::Active } else { wire::SessionState::Pending };
+    wire::Session {
+        session_id: session.id.to_string(),
+        user_id: session.user.to_string(),
+        phone: session.phone.to_string(),
+        profile: session.profile.to_string(),
+        state: state.into(),
+        login_time: Some(timestamp(session.since)),
+        expire_time: session.expires_at.map(timestamp),
+        primary_extension: session.primary_extension.as_ref().map(ToString::to_string).unwrap_or_default(),
+        lines: session.lines.iter().map(ToString::to_string).collect(),
+        phone_epoch: session.epoch,
+        actor: Some(actor(&session.actor)),
+    }
+}
+
+/// The session of a phone that has one.
+pub(crate) fn session_of(state: &PhoneState) -> Option<wire::Session> {
+    state.session.as_ref().map(|live| session(live, state.session_is_applied()))
+}
+
+fn actor(actor: &Actor) -> wire::Actor {
+    wire::Actor { name: actor.name.clone(), source_address: actor.source.clone() }
+}
+
+pub(crate) fn ended(ended: &EndedSession) -> wire::EndedSession {
+    wire::EndedSession {
+        session: Some(session(&ended.session, true)),
+        reason: logout_reason(ended.reason).into(),
+        logout_time: Some(timestamp(ended.at)),
+    }
+}
+
+fn logout_reason(reason: LogoutReason) -> wire::LogoutReason {
+    match reason {
+        LogoutReason::User => wire::LogoutReason::User,
+        LogoutReason::NextUser => wire::LogoutReason::NextUser,
+        LogoutReason::Administrator => wire::LogoutReason::Administrator,
+        LogoutReason::Supervisor => wire::LogoutReason::Supervisor,
+        LogoutReason::LoggedInElsewhere => wire::LogoutReason::LoggedInElsewhere,
+        LogoutReason::MaximumTime => wire::LogoutReason::MaximumTime,
+        LogoutReason::Idle => wire::LogoutReason::Idle,
+        LogoutReason::TimeOfDay => wire::LogoutReason::TimeOfDay,
+        LogoutReason::PhoneRemoved => wire::LogoutReason::PhoneRemoved,
+        LogoutReason::CrossClusterPeer => wire::LogoutReason::CrossClusterPeer,
+        LogoutReason::Application => wire::LogoutReason::Application,
+        LogoutReason::Policy => wire::LogoutReason::Policy,
+    }
+}
+
+/// The reason as a metric's label.
+pub(crate) fn reason_word(reason: LogoutReason) -> &'static str {
+    let name = logout_reason(reason).as_str_name();
+    name.strip_prefix("LOGOUT_REASON_").unwrap_or(name)
+}
+
+pub(crate) fn login_response(made: &login::LoggedIn) -> wire::LoginResponse {
+    wire::LoginResponse {
+        session: session_of(&made.phone),
+        configuration: configuration(&made.phone.wears).ok(),
+        ended_sessions: made.ended.iter().map(ended).collect(),
+        findings: made.findings.clone(),
+        replayed: false,
+    }
+}
+
+pub(crate) fn logout_response(out: &EndedSession) -> wire::LogoutResponse {
+    wire::LogoutResponse { ended_session: Some(ended(out)), replayed: false }
+}
+
+pub(crate) fn remembered<M: prost::Message + Default>(answer: &[u8]) -> Result<M, Refusal> {
+    M::decode(answer).map_err(|error| corrupt("a remembered answer", &error))
+}
+
+/// The rendering that a phone wears; absent for one that was told nothing yet.
+pub(crate) fn configuration(wears: &Configuration) -> Result<EffectiveConfiguration, Refusal> {
+    EffectiveConfiguration::decode(wears.0.as_slice()).map_err(|error| corrupt("a phone's wear", &error))
+}
+
+fn corrupt(what: &str, error: &prost::DecodeError) -> Refusal {
+    tracing::error!(%error, "{what} is corrupt");
+    Refusal::new(ErrorReason::Internal, format!("{what} is corrupt"))
+}
+
+pub(crate) fn watched(told: Told) -> wire::WatchSessionsResponse {
+    use wire::watch_sessions_response::Message as Wire;
+    let message = match told.message {
+        Message::Snapshot(state) => session_of(&state).map(Wire::Snapshot),
+        Message::SnapshotDone => Some(Wire::SnapshotDone(wire::SnapshotDone {})),
+        Message::Event(event) => match event {
+            roamline_domain::phone_state::SessionEvent::LoggedIn(live) => {
+                Some(Wire::LoggedIn(session(&live, false)))
+            }
+            roamline_domain::phone_state::SessionEvent::LoggedOut(out) => Some(Wire::LoggedOut(ended(&out))),
+            roamline_domain::phone_state::SessionEvent::Redressed(_) => None,
+        },
+        Message::Heartbeat => Some(Wire::Heartbeat(wire::Heartbeat {})),
+    };
+    let resume_token = told.resume.map(|place| format!("after-{place}")).unwrap_or_default();
+    wire::WatchSessionsResponse { message, resume_token }
+}
+
+pub(crate) fn phone_update(state: &PhoneState) -> Result<wire::PhoneUpdate, Refusal> {
+    Ok(wire::PhoneUpdate {
+        phone: state.phone.to_string(),
+        generation: state.generation,
+        configuration: Some(configuration(&state.wears)?),
+        session: session_of(state),
+        actions: Some(actions(state.actions)),
+        last_user_id: state.last_user.as_ref().map(ToString::to_string).unwrap_or_default(),
+    })
+}
+
+fn actions(actions: Actions) -> wire::PhoneActions {
+    wire::PhoneActions {
+        restart: actions.restart,
+        reset: actions.reset,
+        clear_call_history: actions.clear_call_history,
+        cancel_call_back: actions.cancel_call_back,
+    }
+}
+
+/// The parameters that a login or logout is decided by; the others keep their defaults here.
+pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
+    let defaults = ServiceParameters::default();
+    let maximum = wire.maximum_login_time.and_then(|time| Duration::try_from(time).ok());
+    ServiceParameters {
+        enforce_maximum_login_time: wire.enforce_maximum_login_time(),
+        maximum_login_time: maximum.unwrap_or(defaults.maximum_login_time),
+        maximum_concurrent_requests: wire.maximum_concurrent_requests(),
+        multiple_login: match wire.multiple_login_behavior() {
+            profile::MultipleLoginBehavior::Allowed => MultipleLogin::Allowed,
+            profile::MultipleLoginBehavior::AutoLogout => MultipleLogin::AutoLogout,
+            _ => MultipleLogin::NotAllowed,
+        },
+        remember_last_user: wire.remember_last_user(),
+        clear_call_logs: match wire.clear_call_logs() {
+            profile::ClearCallLogs::Never => ClearCallLogs::Never,
+            profile::ClearCallLogs::Manual => ClearCallLogs::Manual,
+            _ => ClearCallLogs::EveryLogout,
+        },
+        occupied_phone: match wire.occupied_phone_behavior() {
+            profile::OccupiedPhoneBehavior::Refuse => OccupiedPhone::Refuse,
+            profile::OccupiedPhoneBehavior::Always => OccupiedPhone::Always,
+            _ => OccupiedPhone::OnRequest,
+        },
+        ..defaults
+    }
+}

@@ -1,0 +1,55 @@
+//! Load, decide, commit: the one way in which live state changes.
+
+use jiff::Timestamp;
+use roamline_domain::phone_state::{PhoneState, SessionEvent};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
+use roamline_store::{About, Commit, CommitError, Loaded, Reply};
+
+use crate::{Core, refusal};
+
+/// How often a decision is taken anew when others are faster. Each round means that somebody else's commit was made,
+/// so that under any load somebody gets on.
+const ROUNDS: usize = 64;
+
+/// What a decision changes.
+#[derive(Default)]
+pub(crate) struct Decided<T> {
+    pub states: Vec<PhoneState>,
+    pub events: Vec<SessionEvent>,
+    pub reply: Option<Reply>,
+    pub outcome: T,
+}
+
+impl Core {
+    /// Takes a decision on what is live and commits it. `decide` may be called several times and has no effects of
+    /// its own. A decision that changes nothing is not committed.
+    pub(crate) async fn decide<T>(
+        &self,
+        about: &About,
+        now: Timestamp,
+        mut decide: impl FnMut(&Loaded) -> Result<Decided<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        for _ in 0..ROUNDS {
+            let loaded = self.store.load(about).await.map_err(|error| refusal::store(&error))?;
+            let decided = decide(&loaded)?;
+            if decided.states.is_empty() && decided.reply.is_none() {
+                return Ok(decided.outcome);
+            }
+            let commit = Commit {
+                read: loaded,
+                states: decided.states,
+                events: decided.events,
+                reply: decided.reply,
+                at: now,
+            };
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(decided.outcome),
+                Err(CommitError::Moved) => {}
+                Err(CommitError::Store(error)) => return Err(refusal::store(&error)),
+            }
+        }
+        tracing::warn!(phone = %about.phone, "a decision was overtaken {ROUNDS} times");
+        Err(Refusal::new(ErrorReason::StoreUnavailable, "too many changes to the same phone or user at once"))
+    }
+}

@@ -1,0 +1,190 @@
+//! The other services over gRPC.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use prost::Message;
+use roamline_domain::directory::UserLoginTime;
+use roamline_domain::phone_state::Configuration;
+use roamline_domain::{LineName, PhoneName, ProfileName};
+use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_proto::auth::{Credential, VerifyCredentialRequest};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
+use roamline_proto::profile::{
+    ConfigurationChange, DeferredRefusal, EffectiveConfiguration, PrepareLoginRequest, PrepareLoginResponse,
+    PrepareLogoutRequest, button,
+};
+use roamline_proto::refusal::Refusal;
+use roamline_token::Bearer;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::convert;
+use crate::peers::{LoginFacts, LogoutFacts, Peers, Prepared};
+
+/// How long the directory may take.
+const DIRECTORY_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a credential may take: hashing waits its turn in a storm.
+const CREDENTIAL_DEADLINE: Duration = Duration::from_secs(10);
+
+type Link = InterceptedService<Channel, Bearer>;
+
+/// The profile and auth services, called with this service's own token.
+#[derive(Clone)]
+pub struct GrpcPeers {
+    directory: RenderingServiceClient<Link>,
+    credentials: AuthServiceClient<Link>,
+}
+
+impl GrpcPeers {
+    /// Clients over channels that connect when they are first used.
+    pub fn new(profile: Channel, auth: Channel, bearer: &Bearer) -> Self {
+        Self {
+            directory: RenderingServiceClient::with_interceptor(profile, bearer.clone()),
+            credentials: AuthServiceClient::with_interceptor(auth, bearer.clone()),
+        }
+    }
+}
+
+#[async_trait]
+impl Peers for GrpcPeers {
+    async fn prepare_login(
+        &self,
+        phone: &PhoneName,
+        user_id: &str,
+        profile: Option<&ProfileName>,
+    ) -> Result<LoginFacts, Refusal> {
+        let message = PrepareLoginRequest {
+            phone: phone.to_string(),
+            user_id: user_id.to_owned(),
+            profile: profile.map(ToString::to_string).unwrap_or_default(),
+        };
+        let request = within(DIRECTORY_DEADLINE, message);
+        let mut client = self.directory.clone();
+        let answer = client.prepare_login(request).await.map_err(|status| refused("profile", &status))?;
+        login_facts(&answer.into_inner())
+    }
+
+    async fn prepare_logout(&self, phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
+        let request = within(DIRECTORY_DEADLINE, PrepareLogoutRequest { phone: phone.to_string() });
+        let mut client = self.directory.clone();
+        let answer = client.prepare_logout(request).await.map_err(|status| refused("profile", &status))?;
+        let answer = answer.into_inner();
+        Ok(LogoutFacts {
+            configuration: encoded(answer.configuration.as_ref()),
+            policy: convert::policy(&answer.service_parameters.unwrap_or_default()),
+        })
+    }
+
+    async fn verify(&self, user_id: &str, credential: Credential) -> Result<(), Refusal> {
+        let message = VerifyCredentialRequest { name: user_id.to_owned(), credential: Some(credential) };
+        let mut client = self.credentials.clone();
+        client
+            .verify_credential(within(CREDENTIAL_DEADLINE, message))
+            .await
+            .map_err(|status| refused("auth", &status))?;
+        Ok(())
+    }
+}
+
+fn within<M>(deadline: Duration, message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// A peer's refusal is passed on; what is no refusal of ours means that the peer cannot be had. What is wrong between
+/// services (a token, a scope) is not the caller's affair.
+fn refused(service: &str, status: &Status) -> Refusal {
+    let internal = [
+        ErrorReason::TokenMissing,
+        ErrorReason::TokenInvalid,
+        ErrorReason::ScopeMissing,
+        ErrorReason::Unspecified,
+    ];
+    match Refusal::from_status(status) {
+        Some(refusal) if !internal.contains(&refusal.reason) => refusal,
+        _ => {
+            tracing::error!(service, code = ?status.code(), message = status.message(), "another service failed");
+            Refusal::new(ErrorReason::ServiceUnavailable, format!("the {service} service does not answer"))
+                .with("service", service)
+        }
+    }
+}
+
+fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
+    let user_login_time = match answer.user_maximum_login_time {
+        None => UserLoginTime::Cluster,
+        Some(time) => match Duration::try_from(time) {
+            Ok(Duration::ZERO) | Err(_) => UserLoginTime::Unlimited,
+            Ok(time) => UserLoginTime::AtMost(time),
+        },
+    };
+    Ok(LoginFacts {
+        phone: named("phone", &answer.phone)?,
+        user: named("user_id", &answer.user_id)?,
+        user_login_time,
+        policy: convert::policy(answer.service_parameters.as_ref().unwrap_or(&Default::default())),
+        prepared: match &answer.refusal {
+            Some(refusal) => Err(deferred(refusal)),
+            None => Ok(Box::new(prepared(answer)?)),
+        },
+    })
+}
+
+fn prepared(answer: &PrepareLoginResponse) -> Result<Prepared, Refusal> {
+    let configuration = answer.configuration.as_ref();
+    let reset = configuration.is_some_and(|c| c.change() == ConfigurationChange::RestartThenReset);
+    Ok(Prepared {
+        profile: named("profile", &answer.profile)?,
+        configuration: encoded(configuration),
+        reset,
+        lines: configuration.map(worn_lines).unwrap_or_default(),
+        acd_line: optional("acd_line", &answer.acd_line)?,
+        primary_extension: optional("primary_extension", &answer.primary_extension)?,
+        logout_configuration: encoded(answer.logout_configuration.as_ref()),
+        contact_centre: answer.contact_centre_refusal.as_ref().map(deferred),
+        findings: answer.findings.clone(),
+    })
+}
+
+fn worn_lines(configuration: &EffectiveConfiguration) -> Vec<LineName> {
+    let lines = configuration.buttons.iter().filter_map(|button| match &button.carries {
+        Some(button::Carries::Line(line)) => Some(&line.lines),
+        _ => None,
+    });
+    lines.flatten().filter_map(|line| line.parse().ok()).collect()
+}
+
+fn encoded(configuration: Option<&EffectiveConfiguration>) -> Configuration {
+    Configuration(configuration.map(Message::encode_to_vec).unwrap_or_default())
+}
+
+fn deferred(refusal: &DeferredRefusal) -> Refusal {
+    let mut made = Refusal::new(refusal.reason(), refusal.message.clone());
+    made.metadata.clone_from(&refusal.metadata);
+    for finding in &refusal.findings {
+        made = made.violation(finding.field.clone(), format!("{} ({})", finding.message, finding.rule));
+    }
+    made
+}
+
+fn named<T: std::str::FromStr<Err = roamline_domain::InvalidName>>(
+    field: &str,
+    text: &str,
+) -> Result<T, Refusal> {
+    text.parse().map_err(|error| {
+        tracing::error!(%error, field, "the profile service gave a malformed answer");
+        Refusal::new(ErrorReason::ServiceUnavailable, "the profile service gave a malformed answer")
+            .with("service", "profile")
+    })
+}
+
+fn optional<T: std::str::FromStr<Err = roamline_domain::InvalidName>>(
+    field: &str,
+    text: &str,
+) -> Result<Option<T>, Refusal> {
+    if text.is_empty() { Ok(None) } else { named(field, text).map(Some) }
+}

@@ -1,0 +1,91 @@
+//! The session service: logins, logouts, who is where, and the link to phones.
+//!
+//! Every change follows one pattern: load what it is about with versions, decide by the rules of the domain, commit
+//! if nothing has moved, else decide again ([`decide`]). What the directory and the auth service know is asked of
+//! them over gRPC. Sweeps run in every replica; the commit makes each logout happen once.
+
+mod config;
+mod convert;
+mod decide;
+mod events;
+mod grpc;
+mod limit;
+mod login;
+mod logout;
+mod observe;
+mod peers;
+mod phone_link;
+mod read;
+mod refusal;
+mod sweep;
+mod watch;
+
+use std::sync::Arc;
+
+use roamline_serve::{Api, Clock, Ids, Tasks};
+use roamline_store::SessionStore;
+
+pub use config::SessionConfig;
+pub use grpc::GrpcPeers;
+pub use peers::{LoginFacts, LogoutFacts, Peers, Prepared};
+
+use events::Events;
+use limit::Limit;
+use observe::Observe;
+
+/// The session service of a cluster.
+#[derive(Clone)]
+pub struct Session {
+    core: Arc<Core>,
+}
+
+pub(crate) struct Core {
+    config: SessionConfig,
+    store: Arc<dyn SessionStore>,
+    peers: Arc<dyn Peers>,
+    clock: Clock,
+    ids: Ids,
+    tasks: Tasks,
+    events: Events,
+    limit: Limit,
+    observe: Observe,
+}
+
+impl Session {
+    /// The service over a store, with its background work (sweeps, the tail of events) begun in `tasks`.
+    pub fn start(
+        config: SessionConfig,
+        store: Arc<dyn SessionStore>,
+        peers: Arc<dyn Peers>,
+        clock: Clock,
+        ids: Ids,
+        tasks: &Tasks,
+    ) -> Self {
+        let events = Events::new(Arc::clone(&store));
+        let core = Arc::new(Core {
+            config,
+            store,
+            peers,
+            clock,
+            ids,
+            tasks: tasks.clone(),
+            events,
+            limit: Limit::default(),
+            observe: Observe::new(),
+        });
+        tasks.spawn("session events", events::run(Arc::clone(&core)));
+        tasks.spawn("session sweep", sweep::run(Arc::clone(&core)));
+        Self { core }
+    }
+
+    /// Adds the service's gRPC services to a process.
+    pub fn add_to(&self, api: &mut Api) {
+        grpc::add_to(&self.core, api);
+    }
+
+    /// Ends what is due now, as the background sweep does; returns how many sessions ended. For tests, which set the
+    /// clock themselves.
+    pub async fn sweep_once(&self) -> usize {
+        sweep::once(&self.core).await
+    }
+}

@@ -1,0 +1,184 @@
+//! Login: who, where, proven, prepared, decided, committed (LI-1, LI-2, LI-10, LI-11).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roamline_domain::login::{LoginRequest, decide_login};
+use roamline_domain::phone_state::{Actor, EndedSession, PhoneState};
+use roamline_domain::{PhoneName, ProfileName, RequestId};
+use roamline_proto::auth::{Credential, PrincipalKind};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::Finding;
+use roamline_proto::refusal::Refusal;
+use roamline_store::{About, Reply};
+use roamline_token::{Caller, scope};
+
+use crate::decide::Decided;
+use crate::{Core, LoginFacts, Prepared, refusal};
+
+/// A login as it was asked for, parsed.
+pub(crate) struct Asked {
+    pub phone: PhoneName,
+    /// As it was sent: whether it is a user id is told after what is told of the phone (LI-2).
+    pub user_id: String,
+    pub credential: Option<Credential>,
+    pub profile: Option<ProfileName>,
+    pub duration: Option<Duration>,
+    pub take_over: bool,
+    pub request: Option<RequestId>,
+    /// What the request is but for its secrets, so that the same id for another one is seen.
+    pub fingerprint: Vec<u8>,
+}
+
+/// A login that was made.
+pub(crate) struct LoggedIn {
+    pub phone: PhoneState,
+    pub ended: Vec<EndedSession>,
+    pub findings: Vec<Finding>,
+}
+
+/// What came of it: a login, or the answer remembered for the request id.
+pub(crate) enum Answer {
+    Made(Box<LoggedIn>),
+    Remembered(Vec<u8>),
+}
+
+impl Core {
+    /// Logs a user in. `encode` makes the answer that is remembered with the request id.
+    pub(crate) async fn login(
+        &self,
+        asked: Asked,
+        caller: &Caller,
+        encode: impl Fn(&LoggedIn) -> Vec<u8>,
+    ) -> Result<Answer, Refusal> {
+        let place = self.limit.enter()?;
+        let result = self.login_in_place(asked, caller, encode).await;
+        drop(place);
+        self.observe.login(result.as_ref().err());
+        result
+    }
+
+    async fn login_in_place(
+        &self,
+        asked: Asked,
+        caller: &Caller,
+        encode: impl Fn(&LoggedIn) -> Vec<u8>,
+    ) -> Result<Answer, Refusal> {
+        let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
+        self.limit.set(facts.policy.maximum_concurrent_requests);
+        let actor = self.authenticate(&asked, &facts, caller).await?;
+        let now = self.clock.now();
+        if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
+            return Ok(Answer::Remembered(answer));
+        }
+        let prepared = facts.prepared.clone()?;
+        let request = self.request(&asked, &facts, &prepared, actor, now)?;
+        let about = About {
+            phone: facts.phone.clone(),
+            user: Some(facts.user.clone()),
+            acd_line: prepared.acd_line.clone(),
+        };
+        self.decide(&about, now, |loaded| {
+            let login =
+                decide_login(&loaded.held, &request, &facts.policy, now).map_err(|r| refusal::login(&r))?;
+            if let Some(refused) = &prepared.contact_centre {
+                return Err(refused.clone());
+            }
+            let phone = login.states.first().cloned().unwrap_or_else(|| loaded.held.phone.clone());
+            let made = LoggedIn { phone, ended: login.ended, findings: prepared.findings.clone() };
+            let reply = asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(&made), now));
+            Ok(Decided {
+                states: login.states,
+                events: login.events,
+                reply,
+                outcome: Answer::Made(Box::new(made)),
+            })
+        })
+        .await
+        .inspect(|_| {
+            tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.profile, "logged in");
+        })
+    }
+
+    fn request(
+        &self,
+        asked: &Asked,
+        facts: &LoginFacts,
+        prepared: &Prepared,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<LoginRequest, Refusal> {
+        let session = self.ids.session_id(now).parse().map_err(|error| {
+            tracing::error!(%error, "a session id could not be made");
+            Refusal::new(ErrorReason::Internal, "a session id could not be made")
+        })?;
+        Ok(LoginRequest {
+            session,
+            user: facts.user.clone(),
+            profile: prepared.profile.clone(),
+            configuration: prepared.configuration.clone(),
+            reset: prepared.reset,
+            lines: prepared.lines.clone(),
+            acd_line: prepared.acd_line.clone(),
+            primary_extension: prepared.primary_extension.clone(),
+            logout_configuration: prepared.logout_configuration.clone(),
+            duration: asked.duration,
+            user_login_time: facts.user_login_time,
+            take_over: asked.take_over,
+            actor,
+        })
+    }
+
+    /// Who logs the user in: the user by his credential, or the caller by a token that allows it (LI-1).
+    async fn authenticate(
+        &self,
+        asked: &Asked,
+        facts: &LoginFacts,
+        caller: &Caller,
+    ) -> Result<Actor, Refusal> {
+        let source = caller.source.map(|address| address.ip().to_string()).unwrap_or_default();
+        let by = |name: &str| Actor { name: name.to_owned(), source: source.clone() };
+        if let Some(credential) = &asked.credential {
+            self.peers.verify(facts.user.as_str(), credential.clone()).await?;
+            return Ok(by(if caller.is_anonymous() { facts.user.as_str() } else { &caller.name }));
+        }
+        if caller.is_anonymous() {
+            return Err(Refusal::new(
+                ErrorReason::TokenMissing,
+                "a login needs the user's credential, or a token of the user or of an application (LI-1)",
+            ));
+        }
+        let himself = caller.kind == PrincipalKind::User && caller.name == facts.user.as_str();
+        if himself && caller.has(scope::SESSION_OWN) || caller.has(scope::SESSION_PROXY) {
+            return Ok(by(&caller.name));
+        }
+        Err(refusal::scope_missing(scope::SESSION_PROXY))
+    }
+
+    /// The answer remembered for a request id, if there is one (LI-11).
+    pub(crate) async fn remembered(
+        &self,
+        request: Option<&RequestId>,
+        fingerprint: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(id) = request else { return Ok(None) };
+        match self.store.reply(id, now).await.map_err(|error| refusal::store(&error))? {
+            None => Ok(None),
+            Some(reply) if reply.fingerprint == fingerprint => Ok(Some(reply.answer)),
+            Some(_) => Err(refusal::request_id_reused(id.as_str())),
+        }
+    }
+
+    /// The answer to remember for a request id (LI-11).
+    pub(crate) fn reply(
+        &self,
+        request: RequestId,
+        fingerprint: &[u8],
+        answer: Vec<u8>,
+        now: Timestamp,
+    ) -> Reply {
+        let expires_at = now.checked_add(self.config.remember_replies_for).unwrap_or(Timestamp::MAX);
+        Reply { request, fingerprint: fingerprint.to_vec(), answer, expires_at }
+    }
+}

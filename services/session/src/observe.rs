@@ -1,0 +1,50 @@
+//! What the service counts. No user and no phone is a label.
+
+use jiff::Timestamp;
+use roamline_domain::phone_state::EndedSession;
+use roamline_proto::refusal::Refusal;
+use roamline_serve::metrics::{Counter, Gauge, Histogram};
+
+use crate::convert::reason_word;
+
+pub(crate) struct Observe {
+    logins: Counter,
+    logouts: Counter,
+    lateness: Histogram,
+    pub(crate) watchers: Gauge,
+}
+
+impl Observe {
+    pub(crate) fn new() -> Self {
+        Self {
+            logins: Counter::new("roamline_session_logins", "Logins by result and reason of refusal"),
+            logouts: Counter::new("roamline_session_logouts", "Logouts by reason"),
+            lateness: Histogram::new(
+                "roamline_session_deadline_lateness",
+                "How long after its instant an automatic logout was made",
+                "s",
+            ),
+            watchers: Gauge::new("roamline_session_watchers", "Open watches by kind"),
+        }
+    }
+
+    pub(crate) fn login(&self, refused: Option<&Refusal>) {
+        match refused {
+            None => self.logins.add(1, &[("result", "ok"), ("reason", "")]),
+            Some(refused) => {
+                let reason = Refusal::reason_name(refused.reason);
+                tracing::info!(%reason, message = %refused.message, "login refused");
+                self.logins.add(1, &[("result", "refused"), ("reason", reason)]);
+            }
+        }
+    }
+
+    pub(crate) fn logout(&self, ended: &EndedSession, now: Timestamp) {
+        self.logouts.add(1, &[("reason", reason_word(ended.reason))]);
+        if !ended.reason.is_manual()
+            && let Some(expires_at) = ended.session.expires_at
+        {
+            self.lateness.record(now.duration_since(expires_at).as_secs_f64().max(0.0), &[]);
+        }
+    }
+}

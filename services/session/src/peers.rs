@@ -1,0 +1,84 @@
+//! What the session service asks of the others: the directory (profile service) and credentials (auth service).
+
+use async_trait::async_trait;
+use roamline_domain::directory::UserLoginTime;
+use roamline_domain::parameters::ServiceParameters;
+use roamline_domain::phone_state::Configuration;
+use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
+use roamline_proto::auth::Credential;
+use roamline_proto::profile::Finding;
+use roamline_proto::refusal::Refusal;
+
+/// The rendering of a profile for a phone, as the directory made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The profile chosen (LI-3).
+    pub profile: ProfileName,
+    /// What the phone shall wear.
+    pub configuration: Configuration,
+    /// Whether wearing it takes a reset after the restart (LI-7).
+    pub reset: bool,
+    /// Lines the phone will wear.
+    pub lines: Vec<LineName>,
+    /// The agent's ACD line (CC-7).
+    pub acd_line: Option<LineName>,
+    /// The user's first number of all.
+    pub primary_extension: Option<LineName>,
+    /// What the phone wears afterwards.
+    pub logout_configuration: Configuration,
+    /// Set when the contact-centre policy refuses the profile; it is given last of all refusals (LI-2).
+    pub contact_centre: Option<Refusal>,
+    /// Contact-centre rules that the profile bends.
+    pub findings: Vec<Finding>,
+}
+
+/// Everything the directory knows about a login.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoginFacts {
+    /// The phone.
+    pub phone: PhoneName,
+    /// The user id; whether there is such a user is told by `prepared`.
+    pub user: UserId,
+    /// The rendering, or why there is none. The refusal is given only once the user is authenticated.
+    pub prepared: Result<Box<Prepared>, Refusal>,
+    /// The user's own maximum login time (SP-20).
+    pub user_login_time: UserLoginTime,
+    /// The parameters in force (SP-21).
+    pub policy: ServiceParameters,
+}
+
+/// Everything the directory knows about a logout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogoutFacts {
+    /// What the phone wears with nobody logged in.
+    pub configuration: Configuration,
+    /// The parameters in force (SP-21).
+    pub policy: ServiceParameters,
+}
+
+/// The other services, as this one sees them.
+#[async_trait]
+pub trait Peers: Send + Sync + 'static {
+    /// What the directory knows about the login of a user at a phone.
+    ///
+    /// # Errors
+    /// Refusals that come before authentication in LI-2, or that the directory cannot be reached.
+    async fn prepare_login(
+        &self,
+        phone: &PhoneName,
+        user_id: &str,
+        profile: Option<&ProfileName>,
+    ) -> Result<LoginFacts, Refusal>;
+
+    /// What a phone wears with nobody logged in.
+    ///
+    /// # Errors
+    /// The phone is unknown, or the directory cannot be reached.
+    async fn prepare_logout(&self, phone: &PhoneName) -> Result<LogoutFacts, Refusal>;
+
+    /// Whether the credential is the user's.
+    ///
+    /// # Errors
+    /// It is not, or the auth service cannot be reached.
+    async fn verify(&self, user_id: &str, credential: Credential) -> Result<(), Refusal>;
+}

@@ -1,0 +1,87 @@
+//! Domain and store errors as refusals: the one mapping of this service.
+
+use roamline_domain::Violations;
+use roamline_domain::login::LoginRefusal;
+use roamline_domain::logout::NotLoggedIn;
+use roamline_domain::phone_state::GenerationUnknown;
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
+use roamline_store::StoreError;
+
+/// A malformed request, with every violation.
+pub(crate) fn invalid(violations: Violations) -> Refusal {
+    let mut refusal =
+        Refusal::new(ErrorReason::InvalidRequest, format!("the request is malformed: {violations}"));
+    for violation in violations {
+        let text = match violation.rule {
+            "" => violation.message,
+            rule => format!("{} ({rule})", violation.message),
+        };
+        refusal = refusal.violation(violation.field, text);
+    }
+    refusal
+}
+
+/// A store that failed. The cause is logged here, once, and not told.
+pub(crate) fn store(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unavailable(source) => {
+            tracing::error!(error = %source, "the session store is unavailable");
+            Refusal::new(
+                ErrorReason::StoreUnavailable,
+                "the session store is unavailable; nothing was changed",
+            )
+        }
+        StoreError::Corrupt { what, source } => {
+            tracing::error!(%what, error = %source, "a record of the session store is corrupt");
+            Refusal::new(ErrorReason::Internal, format!("the record of {what} is corrupt"))
+        }
+    }
+}
+
+pub(crate) fn login(refused: &LoginRefusal) -> Refusal {
+    let text = refused.to_string();
+    match refused {
+        LoginRefusal::DurationTooLong { asked, allowed } => Refusal::new(ErrorReason::DurationTooLong, text)
+            .with("askedSeconds", asked.as_secs().to_string())
+            .with("allowedSeconds", allowed.as_secs().to_string()),
+        LoginRefusal::PhoneOccupied { phone, user, on_request } => {
+            Refusal::new(ErrorReason::PhoneOccupied, text)
+                .with("phone", phone.as_str())
+                .with("userId", user.as_str())
+                .with("takeOver", if *on_request { "possible" } else { "refused" })
+        }
+        LoginRefusal::LoggedInElsewhere { user, phone } => Refusal::new(ErrorReason::LoggedInElsewhere, text)
+            .with("userId", user.as_str())
+            .with("phone", phone.as_str()),
+        LoginRefusal::LineInUse { line, user, phone } => Refusal::new(ErrorReason::LineInUse, text)
+            .with("line", line.as_str())
+            .with("userId", user.as_str())
+            .with("phone", phone.as_str()),
+    }
+}
+
+pub(crate) fn not_logged_in(refused: &NotLoggedIn) -> Refusal {
+    Refusal::new(ErrorReason::NotLoggedIn, refused.to_string()).with("phone", refused.phone.as_str())
+}
+
+pub(crate) fn generation(refused: GenerationUnknown) -> Refusal {
+    Refusal::new(ErrorReason::GenerationUnknown, refused.to_string())
+        .with("newestGeneration", refused.newest.to_string())
+}
+
+pub(crate) fn scope_missing(scope: &str) -> Refusal {
+    Refusal::new(ErrorReason::ScopeMissing, format!("the token lacks the scope {scope}")).with("scope", scope)
+}
+
+pub(crate) fn session_not_found(id: &str) -> Refusal {
+    Refusal::new(ErrorReason::SessionNotFound, format!("no session {id:?} is live")).with("sessionId", id)
+}
+
+pub(crate) fn request_id_reused(id: &str) -> Refusal {
+    Refusal::new(
+        ErrorReason::RequestIdReused,
+        format!("the request id {id:?} was used for a different request (LI-11)"),
+    )
+    .with("requestId", id)
+}

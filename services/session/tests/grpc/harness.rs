@@ -1,0 +1,289 @@
+//! The session service on a loopback port over the memory store, with real tokens, a clock that the test sets, and
+//! stand-ins for the directory and the auth service that say what the test tells them to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use jiff::Timestamp;
+use prost::Message;
+use roamline_domain::directory::UserLoginTime;
+use roamline_domain::parameters::ServiceParameters;
+use roamline_domain::phone_state::Configuration;
+use roamline_domain::{PhoneName, ProfileName};
+use roamline_proto::auth::{Credential, JsonWebKey, PrincipalKind, credential};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::EffectiveConfiguration;
+use roamline_proto::refusal::Refusal;
+use roamline_proto::session as wire;
+use roamline_proto::session::phone_link_service_client::PhoneLinkServiceClient;
+use roamline_proto::session::session_service_client::SessionServiceClient;
+use roamline_serve::{
+    Api, Clock, Ids, Listeners, ManualClock, Process, Readiness, ServeConfig, Tasks, serve,
+};
+use roamline_session::{LoginFacts, LogoutFacts, Peers, Prepared, Session, SessionConfig};
+use roamline_store::SessionStore;
+use roamline_store::memory::MemoryStore;
+use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scopes_of};
+use tokio::time::timeout;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+pub(crate) type Sessions = SessionServiceClient<InterceptedService<Channel, Bearer>>;
+pub(crate) type Phones = PhoneLinkServiceClient<InterceptedService<Channel, Bearer>>;
+
+pub(crate) const PHONE: &str = "SEP000DEDAB3566";
+pub(crate) const OTHER: &str = "SEP0012DA8AC43D";
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// What the stand-ins say.
+#[derive(Clone)]
+pub(crate) struct Script {
+    pub(crate) policy: ServiceParameters,
+    pub(crate) before: Option<Refusal>,
+    pub(crate) verify: Option<Refusal>,
+    pub(crate) prepared: Option<Refusal>,
+    pub(crate) contact_centre: Option<Refusal>,
+    pub(crate) acd_line: Option<&'static str>,
+    pub(crate) user_login_time: UserLoginTime,
+    pub(crate) logout: Option<Refusal>,
+    pub(crate) logout_name: &'static str,
+    pub(crate) verified: usize,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            policy: ServiceParameters::default(),
+            before: None,
+            verify: None,
+            prepared: None,
+            contact_centre: None,
+            acd_line: None,
+            user_login_time: UserLoginTime::Cluster,
+            logout: None,
+            logout_name: "logout profile 1",
+            verified: 0,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Scripted(pub(crate) Arc<Mutex<Script>>);
+
+pub(crate) fn configuration(worn: &str, user: &str) -> Configuration {
+    let configuration =
+        EffectiveConfiguration { worn_name: worn.into(), user_id: user.into(), ..Default::default() };
+    Configuration(configuration.encode_to_vec())
+}
+
+#[async_trait]
+impl Peers for Scripted {
+    async fn prepare_login(
+        &self,
+        phone: &PhoneName,
+        user_id: &str,
+        profile: Option<&ProfileName>,
+    ) -> Result<LoginFacts, Refusal> {
+        let script = self.0.lock().unwrap().clone();
+        if let Some(refused) = script.before {
+            return Err(refused);
+        }
+        let prepared = Prepared {
+            profile: profile.cloned().unwrap_or_else(|| user_id.parse().unwrap()),
+            configuration: configuration(user_id, user_id),
+            reset: false,
+            lines: vec!["2101".parse().unwrap()],
+            acd_line: script.acd_line.map(|line| line.parse().unwrap()),
+            primary_extension: Some("2101".parse().unwrap()),
+            logout_configuration: configuration("as of login", ""),
+            contact_centre: script.contact_centre,
+            findings: Vec::new(),
+        };
+        Ok(LoginFacts {
+            phone: phone.clone(),
+            user: user_id.parse().unwrap(),
+            prepared: script.prepared.map_or_else(|| Ok(Box::new(prepared)), Err),
+            user_login_time: script.user_login_time,
+            policy: script.policy,
+        })
+    }
+
+    async fn prepare_logout(&self, _phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
+        let script = self.0.lock().unwrap().clone();
+        match script.logout {
+            Some(refused) => Err(refused),
+            None => Ok(LogoutFacts {
+                configuration: configuration(script.logout_name, ""),
+                policy: script.policy,
+            }),
+        }
+    }
+
+    async fn verify(&self, _user_id: &str, _credential: Credential) -> Result<(), Refusal> {
+        let mut script = self.0.lock().unwrap();
+        script.verified += 1;
+        script.verify.clone().map_or(Ok(()), Err)
+    }
+}
+
+struct Published(JsonWebKey);
+
+#[async_trait]
+impl KeySource for Published {
+    async fn fetch(&self) -> Result<Vec<JsonWebKey>, FetchError> {
+        Ok(vec![self.0.clone()])
+    }
+}
+
+/// A running service; it ends with the value.
+pub(crate) struct Cluster {
+    pub(crate) session: Session,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) script: Scripted,
+    pub(crate) clock: Clock,
+    pub(crate) hand: ManualClock,
+    pub(crate) stop: Option<tokio::sync::oneshot::Sender<()>>,
+    signer: Signer,
+    channel: Channel,
+}
+
+pub(crate) async fn cluster() -> Cluster {
+    let (clock, hand) = Clock::manual("2026-03-02T08:00:00Z".parse().unwrap());
+    replica(Arc::new(MemoryStore::new()), Scripted::default(), clock, hand).await
+}
+
+/// One more replica on a store.
+pub(crate) async fn replica(
+    store: Arc<MemoryStore>,
+    script: Scripted,
+    clock: Clock,
+    hand: ManualClock,
+) -> Cluster {
+    let signer = Signer::new("roamline:test", "roamline:test", "k1", &generate_key().unwrap()).unwrap();
+    let verifier =
+        Verifier::new("roamline:test", "roamline:test", Arc::new(Published(signer.public_key().clone())));
+    let tasks = Tasks::new();
+    // The background sweep would follow the manual clock too; a long pause leaves sweeping to the test.
+    let session = Session::start(
+        SessionConfig::default(),
+        store.clone() as Arc<dyn SessionStore>,
+        Arc::new(script.clone()),
+        clock.clone(),
+        Ids::new(),
+        &tasks,
+    );
+    let mut api = Api::new();
+    session.add_to(&mut api);
+    let local = "127.0.0.1:0".parse().unwrap();
+    let listeners = Listeners::bind(local, local).await.unwrap();
+    let address = format!("http://{}", listeners.api_addr());
+    let process = Process {
+        verifier: Arc::new(verifier),
+        clock: clock.clone(),
+        readiness: Readiness::new(),
+        tasks: tasks.clone(),
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    Tasks::new().spawn("server", async move {
+        let config = ServeConfig { grace_for: Duration::from_secs(5), ..ServeConfig::default() };
+        let shutdown = async move {
+            let _ = stopped.await;
+        };
+        serve(listeners, api, process, &config, shutdown).await.unwrap();
+    });
+    let channel = Endpoint::from_shared(address).unwrap().connect_lazy();
+    Cluster { session, store, script, clock, hand, stop: Some(stop), signer, channel }
+}
+
+impl Cluster {
+    pub(crate) fn say(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.script.0.lock().unwrap());
+    }
+
+    fn bearer(&self, name: &str, kind: PrincipalKind) -> Bearer {
+        let lifetime = Duration::from_secs(1000 * 3600);
+        let token = self.signer.sign(name, kind, scopes_of(kind), self.clock.now(), lifetime).unwrap();
+        Bearer::token(token.token)
+    }
+
+    pub(crate) fn as_(&self, name: &str, kind: PrincipalKind) -> Sessions {
+        SessionServiceClient::with_interceptor(self.channel.clone(), self.bearer(name, kind))
+    }
+
+    pub(crate) fn administrator(&self) -> Sessions {
+        self.as_("admin", PrincipalKind::Administrator)
+    }
+
+    pub(crate) fn agent(&self, name: &str) -> Sessions {
+        self.as_(name, PrincipalKind::User)
+    }
+
+    pub(crate) fn stranger(&self) -> Sessions {
+        SessionServiceClient::with_interceptor(self.channel.clone(), Bearer::none())
+    }
+
+    pub(crate) fn phones(&self) -> Phones {
+        PhoneLinkServiceClient::with_interceptor(
+            self.channel.clone(),
+            self.bearer("link", PrincipalKind::PhoneLink),
+        )
+    }
+
+    pub(crate) async fn sessions(&self) -> Vec<wire::Session> {
+        let answer = self.administrator().list_sessions(wire::ListSessionsRequest::default()).await.unwrap();
+        answer.into_inner().sessions
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A login with a password.
+pub(crate) fn login(user: &str, phone: &str) -> wire::LoginRequest {
+    wire::LoginRequest {
+        phone: phone.into(),
+        user_id: user.into(),
+        credential: Some(Credential { kind: Some(credential::Kind::Password("pass123".into())) }),
+        ..Default::default()
+    }
+}
+
+/// A login proven by the caller's token.
+pub(crate) fn by_token(user: &str, phone: &str) -> wire::LoginRequest {
+    wire::LoginRequest { credential: None, ..login(user, phone) }
+}
+
+pub(crate) fn logout(phone: &str) -> wire::LogoutRequest {
+    wire::LogoutRequest {
+        target: Some(wire::logout_request::Target::Phone(phone.into())),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReason {
+    let status = answer.expect_err("a refusal");
+    Refusal::from_status(&status).unwrap_or_else(|| panic!("not ours: {status:?}")).reason
+}
+
+pub(crate) fn metadata<T: std::fmt::Debug>(answer: Result<T, Status>) -> BTreeMap<String, String> {
+    let refusal = Refusal::from_status(&answer.expect_err("a refusal")).expect("one of ours");
+    refusal.metadata.into_iter().collect()
+}
+
+/// The next message of a stream that is no heartbeat.
+pub(crate) async fn next<T>(stream: &mut tonic::Streaming<T>) -> Option<Result<T, Status>> {
+    timeout(WITHIN, stream.next()).await.expect("a message in time")
+}
+
+pub(crate) async fn watch(
+    client: &mut Sessions,
+    resume_token: &str,
+) -> tonic::Streaming<wire::WatchSessionsResponse> {
+    let request = wire::WatchSessionsRequest { resume_token: resume_token.into(), ..Default::default() };
+    client.watch_sessions(Request::new(request)).await.unwrap().into_inner()
+}
