@@ -1,0 +1,49 @@
+//! The first administrator, and the file by which the command line finds him.
+
+use anyhow::Context;
+use roamline_auth::Auth;
+use roamline_domain::PrincipalName;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::data_dir::DataDir;
+
+/// The file in the data directory.
+pub(crate) const FILE: &str = "admin.toml";
+const NAME: &str = "admin";
+
+#[derive(Serialize, Deserialize)]
+struct AdminFile {
+    server: String,
+    name: String,
+    password: String,
+}
+
+/// Sees to it that there is an administrator and that the file names him and the server's address. The file is
+/// written before the credential is: a crash in between leaves a password that nobody has yet, and the next start
+/// gives it to the administrator.
+///
+/// # Errors
+/// When the file cannot be read or written, or the store fails.
+pub(crate) async fn ensure(data: &DataDir, auth: &Auth, server: &str) -> anyhow::Result<()> {
+    let path = data.path().join(FILE);
+    let known = match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str::<AdminFile>(&text).ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    let password = match known {
+        Some(file) if file.name == NAME => SecretString::from(file.password),
+        _ => roamline_auth::random_password()?,
+    };
+    let file = AdminFile {
+        server: server.to_owned(),
+        name: NAME.to_owned(),
+        password: password.expose_secret().to_owned(),
+    };
+    let text = toml::to_string(&file).context("the administrator's file cannot be written out")?;
+    data.write_private(FILE, &text)?;
+    let name: PrincipalName = NAME.parse()?;
+    auth.ensure_administrator(&name, &password).await.context("the administrator cannot be created")?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Automatic logout at the maximum login time: on time, once, and across restarts (SP-1, SP-2, SP-20, LO-5).
+
+use std::time::{Duration, Instant};
+
+use roamline_proto::session::watch_sessions_response::Message;
+use roamline_proto::session::{LogoutReason, WatchSessionsRequest};
+use tokio::time::timeout;
+
+use crate::clients::{as_administrator, live};
+use crate::process::{Site, WITHIN};
+
+/// What LO-5 allows.
+const LATE: f64 = 2.0;
+
+fn lateness(ended: &roamline_proto::session::EndedSession) -> f64 {
+    let seconds = |t: &prost_types::Timestamp| t.seconds as f64 + f64::from(t.nanos) / 1e9;
+    seconds(ended.logout_time.as_ref().unwrap())
+        - seconds(ended.session.as_ref().unwrap().expire_time.as_ref().unwrap())
+}
+
+#[tokio::test]
+async fn lo_5_a_login_for_a_while_ends_at_its_instant_and_the_phone_goes_back() {
+    let site = Site::new().with(&["--demo"]);
+    let server = site.start();
+    let mut sessions = as_administrator(&site, &server).await;
+    let mut watch = sessions.watch_sessions(WatchSessionsRequest::default()).await.unwrap().into_inner();
+    let mut phone = crate::process::Phone::run(&site, "SEP02005E005302");
+    site.json(&["login", "1001", "--phone", "SEP02005E005302", "--with-token", "--for", "2s"]);
+    let ended = loop {
+        let message = timeout(WITHIN, watch.message()).await.expect("in time").unwrap().unwrap();
+        if let Some(Message::LoggedOut(ended)) = message.message {
+            break ended;
+        }
+    };
+    assert_eq!(ended.reason(), LogoutReason::MaximumTime);
+    let late = lateness(&ended);
+    eprintln!("automatic logout {late:.3} s after its instant");
+    assert!((0.0..LATE).contains(&late), "LO-5 allows {LATE} s, not {late}");
+    phone.wait_until_worn(None);
+    assert!(live(&mut sessions).await.is_empty());
+}
+
+#[tokio::test]
+async fn lo_5_what_was_due_while_the_server_was_down_is_done_at_its_start() {
+    let site = Site::new().with(&["--demo"]);
+    let server = site.start();
+    site.json(&["login", "1001", "--phone", "SEP02005E005302", "--with-token", "--for", "1s"]);
+    site.json(&["login", "1002", "--phone", "SEP02005E005301", "--with-token", "--for", "4h"]);
+    let due = Instant::now() + Duration::from_secs(1);
+    server.kill();
+    // Down past the instant: nothing to wait for but the clock itself.
+    tokio::time::timeout_at(due.into(), std::future::pending::<()>()).await.unwrap_err();
+    let server = site.start();
+    let mut sessions = as_administrator(&site, &server).await;
+    let mut watch = sessions
+        .watch_sessions(WatchSessionsRequest { resume_token: "after-0".into(), ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
+    loop {
+        let message = timeout(WITHIN, watch.message()).await.expect("in time").unwrap().unwrap();
+        if let Some(Message::LoggedOut(ended)) = message.message {
+            assert_eq!(ended.reason(), LogoutReason::MaximumTime);
+            assert_eq!(ended.session.unwrap().user_id, "1001");
+            break;
+        }
+    }
+    let left: Vec<_> = live(&mut sessions).await.into_iter().map(|session| session.user_id).collect();
+    assert_eq!(left, ["1002"]);
+}
+
+#[tokio::test]
+async fn sp_1_and_sp_2_bound_every_login_of_the_cluster() {
+    let site = Site::new().with(&["--demo"]);
+    let _server = site.start();
+    site.json(&["parameters", "set", "enforce_maximum_login_time=true", "maximum_login_time=1h"]);
+    let answer = site.json(&["login", "1001", "--phone", "SEP02005E005302", "--with-token"]);
+    assert!(answer["session"]["expireTime"].is_string());
+    let refused =
+        site.roamctl(&["login", "1002", "--phone", "SEP02005E005301", "--with-token", "--for", "2h"]);
+    assert!(crate::process::errors(&refused).contains("DURATION_TOO_LONG"), "SP-20: never for more");
+}

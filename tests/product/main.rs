@@ -1,0 +1,20 @@
+//! Whole-product tests. Each starts the real `roamline` in a directory of its own, on free ports, and speaks to it as
+//! users do: with `roamctl`, or over gRPC. They end only processes they started.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test says what it expects"
+)]
+
+mod automatic_logout;
+mod bad_input;
+mod clients;
+mod credentials;
+mod demo_site;
+mod imported_site;
+mod kill;
+mod ports;
+mod process;
