@@ -121,11 +121,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rpc_declares_its_scope() {
+    fn every_rpc_declares_its_scope_and_its_idempotency() {
         assert!(!RPCS.is_empty());
         for rpc in RPCS.values() {
             assert!(!rpc.required_scope.is_empty(), "{} declares no required_scope", rpc.path);
             assert!(!rpc.comment.is_empty(), "{} has no comment", rpc.path);
+        }
+        for method in POOL.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+            let said = method.options().has_field_by_name("idempotency_level");
+            assert!(said, "{} declares no idempotency_level", method.full_name());
         }
     }
 

@@ -12,6 +12,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Each PIN takes 19 MiB for some milliseconds. The system's allocator keeps such blocks for every thread that ever
+/// asked for one, 900 MiB after some hundred logins; this one gives them back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
 const EXIT_CONFIG: u8 = 78;
 

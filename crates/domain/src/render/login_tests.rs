@@ -301,6 +301,7 @@ fn dp_4_modules_beyond_what_the_model_takes_are_left_off() {
     profile.settings.expansion_modules = vec!["7914".into(); 3];
     let worn = render(&phone("7960"), &profile);
     assert_eq!(setting(&worn, "expansion_modules"), ("7914, 7914".into(), Origin::Profile));
+    assert_eq!(worn.button_count, 6 + 2 * 14);
     assert_eq!(worn.left_off.len(), 1);
     assert_eq!(worn.left_off[0].reason, "a 7960 takes 2 modules at most");
     let worn = render(&phone("7911"), &profile);
