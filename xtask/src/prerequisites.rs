@@ -1,5 +1,5 @@
-//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, and buf, which comes from npm at a fixed
-//! version into the target directory. What cannot be installed here is named, with the way to get it.
+//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL's server, and buf, which comes from npm
+//! at a fixed version into the target directory. What cannot be installed here is named, with the way to get it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 /// The version of buf that formats and lints the protos. Another one may format in another way.
 const BUF: &str = "1.75.0";
 
+/// Where Debian puts the versions of PostgreSQL.
+const POSTGRES: &str = "/usr/lib/postgresql";
+
 /// Where the tools are.
 pub(crate) struct Tools {
     /// The buf program.
@@ -22,6 +25,7 @@ pub(crate) struct Tools {
 pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
     component(workspace, "rustfmt", "fmt")?;
     component(workspace, "clippy", "clippy")?;
+    postgres(Path::new(POSTGRES))?;
     let folder = workspace.target()?.join("tools");
     let buf = folder.join("node_modules/.bin/buf");
     if !has_buf(&folder) {
@@ -36,7 +40,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
             bail!("npm has put no buf {BUF} into {}", folder.display());
         }
     }
-    println!("    rustfmt, clippy, buf {BUF}");
+    println!("    rustfmt, clippy, PostgreSQL, buf {BUF}");
     Ok(Tools { buf })
 }
 
@@ -66,8 +70,35 @@ fn node() -> Result<()> {
     if present() {
         return Ok(());
     }
+    apt(&["nodejs", "npm"], "node and npm are missing (buf comes from npm)")?;
+    if !present() {
+        bail!("the packages nodejs and npm are installed, but node and npm do not run");
+    }
+    Ok(())
+}
+
+/// The tests start servers of their own; one that the package may start is left alone.
+fn postgres(folder: &Path) -> Result<()> {
+    if has_postgres(folder) {
+        return Ok(());
+    }
+    apt(&["postgresql"], "PostgreSQL is missing")?;
+    if !has_postgres(folder) {
+        bail!("the package postgresql is installed, but {} has no server", folder.display());
+    }
+    Ok(())
+}
+
+fn has_postgres(folder: &Path) -> bool {
+    let versions = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let programs = versions.map(|version| version.path().join("bin"));
+    programs.into_iter().any(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file())
+}
+
+/// Installs these packages where that is possible here, and names them where it is not.
+fn apt(packages: &[&str], missing: &str) -> Result<()> {
     if !(Path::new("/etc/debian_version").exists() && is_root()) {
-        bail!("node and npm are missing (buf comes from npm): install nodejs and npm");
+        bail!("{missing}: install {}", packages.join(" and "));
     }
     let apt = || {
         let mut apt = Command::new("apt-get");
@@ -75,14 +106,30 @@ fn node() -> Result<()> {
         apt
     };
     run(apt().args(["update", "-qq"]))?;
-    run(apt().args(["install", "-y", "-qq", "--no-install-recommends", "ca-certificates", "nodejs", "npm"]))?;
-    if !present() {
-        bail!("the packages nodejs and npm are installed, but node and npm do not run");
-    }
-    Ok(())
+    let install = ["install", "-y", "-qq", "--no-install-recommends", "ca-certificates"];
+    run(apt().args(install).args(packages))
 }
 
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_there_when_its_programs_are_and_not_when_its_client_is() {
+        let folder = std::env::temp_dir().join(format!("roamline-xtask-{}", std::process::id()));
+        let bin = folder.join("17/bin");
+        assert!(!has_postgres(&folder));
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::write(bin.join("psql"), "").unwrap();
+        assert!(!has_postgres(&folder));
+        std::fs::write(bin.join("initdb"), "").unwrap();
+        std::fs::write(bin.join("postgres"), "").unwrap();
+        assert!(has_postgres(&folder));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

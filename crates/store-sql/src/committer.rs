@@ -12,17 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use roamline_domain::{ClusterId, PhoneName};
 use roamline_store::{Commit, CommitError, Guard, Sequence, StoreError};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::begin_write;
 use crate::column::{big, count, micros};
 use crate::entity::{guard, phone_state, reply, session_event};
 use crate::error::{Cause, copy, corrupt, failed};
+use crate::latest::reach;
 use crate::phone::{event_to_row, to_row};
 use crate::write::{insert, upsert};
+use crate::writer::Writer;
 
 /// Commits in one transaction at most.
 const BATCH: usize = 64;
@@ -100,17 +101,17 @@ pub(crate) fn guard_key(guard: Guard) -> GuardKey {
 /// Who makes the commits.
 pub(crate) struct Committer {
     cluster: ClusterId,
-    writer: DatabaseConnection,
+    writer: Writer,
 }
 
 impl Committer {
-    pub(crate) fn new(cluster: ClusterId, writer: DatabaseConnection) -> Self {
+    pub(crate) fn new(cluster: ClusterId, writer: Writer) -> Self {
         Self { cluster, writer }
     }
 
     /// The place of the last event.
     pub(crate) async fn last(&self) -> Result<Sequence, StoreError> {
-        let last = last(&self.cluster, &self.writer).await.map_err(failed("an event"))?;
+        let last = last(&self.cluster, self.writer.connection()).await.map_err(failed("an event"))?;
         count(last).map_err(corrupt("an event"))
     }
 
@@ -123,7 +124,7 @@ impl Committer {
             let answers = self.answers(&commits).await;
             let last = answers.iter().filter_map(|answer| answer.as_ref().ok()).max();
             if let Some(last) = last.copied() {
-                latest.send_if_modified(|latest| std::mem::replace(latest, last.max(*latest)) < last);
+                reach(&latest, last);
             }
             for (waiting, answer) in waiting.into_iter().zip(answers) {
                 // Nobody waits where the caller has gone away.
@@ -152,7 +153,7 @@ impl Committer {
 
     async fn make(&self, commits: &[Prepared]) -> Result<Vec<Answer>, StoreError> {
         let what = failed("what a commit was made from");
-        let tx = begin_write(&self.writer).await.map_err(&what)?;
+        let tx = self.writer.begin().await.map_err(&what)?;
         let mut step = Step::load(&self.cluster, &tx, commits).await.map_err(&what)?;
         let made: Vec<_> = commits.iter().map(|commit| step.take(commit)).collect();
         step.write(&self.cluster, &tx).await.map_err(&what)?;

@@ -111,7 +111,7 @@ impl CredentialStore for SqlStore {
 
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError> {
         let what = failed("a principal");
-        let tx = self.write().await?;
+        let tx = self.write(&self.writers.credentials).await?;
         let mut versions = self.principal_versions(&tx, &principals).await.map_err(&what)?;
         let mut rows = BTreeMap::new();
         for mut principal in principals {
@@ -137,7 +137,7 @@ impl CredentialStore for SqlStore {
 
     async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
         let what = failed("a signing key");
-        let tx = self.write().await?;
+        let tx = self.write(&self.writers.credentials).await?;
         let mut held = self.read_keys(&tx).await?;
         if held.is_empty() {
             let row = |key: KeyRecord| signing_key::Model {

@@ -37,6 +37,8 @@ impl DirectoryStore for SqlStore {
             .order_by_asc(Column::Name)
             .limit(u64::from(limit));
         if let Some(after) = after {
+            // PostgreSQL takes no NUL. No name holds one, so that the same names follow what stands before it.
+            let after = after.split('\0').next().unwrap_or_default();
             select = select.filter(Column::Name.gt(after));
         }
         let found = select.all(&self.readers).await.map_err(failed("a resource"))?;
@@ -63,7 +65,7 @@ impl DirectoryStore for SqlStore {
     }
 
     async fn commit(&self, changes: Vec<Change>, at: Timestamp) -> Result<(), DirectoryError> {
-        let tx = self.write().await?;
+        let tx = self.write(&self.writers.directory).await?;
         let batch = check::checked(&self.cluster, &tx, changes).await?;
         rows::write(&self.cluster, &tx, batch, at).await?;
         Ok(tx.commit().await.map_err(failed("the directory"))?)

@@ -25,7 +25,7 @@ async fn open() -> (Arc<SqlStore>, TempDir) {
 
 /// On the connection that writes.
 async fn on_writer(store: &SqlStore, sql: &str) {
-    store.writer.execute_unprepared(sql).await.unwrap();
+    store.writers.sessions.connection().execute_unprepared(sql).await.unwrap();
 }
 
 async fn login(store: &SqlStore, number: u32) -> Commit {

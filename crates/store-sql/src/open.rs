@@ -1,4 +1,4 @@
-//! How a SQLite file is made, opened and brought up to date.
+//! How a SQLite file is made and opened, and how any database is brought up to date.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -9,15 +9,13 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
 use sea_orm_migration::MigratorTrait;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
-use crate::committer::{Committer, QUEUE};
+use crate::SqlStore;
 use crate::error::{Cause, is_not_a_database};
 use crate::migration::Migrator;
-use crate::{SqlStore, begin_write};
+use crate::writer::{Writer, Writers};
 
 const READERS: u32 = 4;
 /// How long a statement waits for another process that writes.
@@ -69,28 +67,35 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be used: locked, read-only, damaged, the disk full.
-    #[error("cannot open the database {}", path.display())]
+    /// The address of the database cannot be read. The reason leaves the password out.
+    #[error("the address of the database is not like postgres://user@host:5432/name")]
+    Url {
+        /// What is wrong with it.
+        #[source]
+        source: Cause,
+    },
+    /// The database cannot be used: locked, read-only, damaged, out of reach, the disk full.
+    #[error("cannot open the database {database}")]
     Unusable {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the database and its server.
+        database: String,
         /// What the driver said.
         #[source]
         source: Cause,
     },
     /// A newer version has changed the tables.
-    #[error("{} was written by a newer version (it knows `{migration}`)", path.display())]
+    #[error("{database} was written by a newer version (it knows `{migration}`)")]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the database and its server.
+        database: String,
         /// The first migration that is unknown here.
         migration: String,
     },
     /// The tables cannot be brought up to date; nothing was changed.
-    #[error("cannot bring the tables of {} up to date", path.display())]
+    #[error("cannot bring the tables of {database} up to date")]
     Migrate {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the database and its server.
+        database: String,
         /// What the driver said.
         #[source]
         source: Cause,
@@ -110,23 +115,21 @@ impl SqlStore {
         options: SqliteOptions,
     ) -> Result<SqlStore, OpenError> {
         create(path)?;
+        let database = path.display().to_string();
         let unusable = |error: DbErr| match is_not_a_database(&error) {
             true => OpenError::NotADatabase { path: path.into() },
-            false => OpenError::Unusable { path: path.into(), source: error.into() },
+            false => OpenError::Unusable { database: database.clone(), source: error.into() },
         };
-        let writer = writer(path, options).await.map_err(unusable)?;
-        migrate(&writer, path).await?;
+        let failed = |error: DbErr| match is_not_a_database(&error) {
+            true => OpenError::NotADatabase { path: path.into() },
+            false => OpenError::Migrate { database: database.clone(), source: error.into() },
+        };
+        let writer = Writer::new(writer(path, options).await.map_err(unusable)?, None);
+        migrate(writer.begin().await.map_err(failed)?, &database, failed).await?;
         let readers = readers(path).await.map_err(unusable)?;
-        let committer = Committer::new(cluster.clone(), writer.clone());
-        let last = committer
-            .last()
-            .await
-            .map_err(|error| OpenError::Unusable { path: path.into(), source: error.into() })?;
-        let latest = watch::Sender::new(last);
-        let (commits, queue) = mpsc::channel(QUEUE);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(committer.run(queue, latest.clone()));
-        Ok(SqlStore { cluster, readers, writer, commits, latest, _tasks: tasks })
+        let writers = Writers { sessions: writer.clone(), directory: writer.clone(), credentials: writer };
+        let started = SqlStore::start(cluster, readers, writers, None).await;
+        started.map_err(|error| OpenError::Unusable { database, source: error.into() })
     }
 }
 
@@ -197,19 +200,19 @@ async fn connect(
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
-/// All migrations in one transaction: two processes that start at once take turns, and a failure leaves nothing.
-async fn migrate(writer: &DatabaseConnection, path: &Path) -> Result<(), OpenError> {
-    let failed = |error: DbErr| match is_not_a_database(&error) {
-        true => OpenError::NotADatabase { path: path.into() },
-        false => OpenError::Migrate { path: path.into(), source: error.into() },
-    };
-    let tx = begin_write(writer).await.map_err(failed)?;
-    let applied = Migrator::get_migration_models(&tx).await.map_err(failed)?;
+/// All migrations in one transaction, in which nobody else migrates: two processes that start at once take turns, and
+/// a failure leaves nothing.
+pub(crate) async fn migrate(
+    tx: DatabaseTransaction,
+    database: &str,
+    failed: impl Fn(DbErr) -> OpenError,
+) -> Result<(), OpenError> {
+    let applied = Migrator::get_migration_models(&tx).await.map_err(&failed)?;
     let known = Migrator::migrations();
     let unknown = applied.into_iter().find(|row| known.iter().all(|known| known.name() != row.version));
     if let Some(unknown) = unknown {
-        return Err(OpenError::Newer { path: path.into(), migration: unknown.version });
+        return Err(OpenError::Newer { database: database.to_owned(), migration: unknown.version });
     }
-    Migrator::up(&tx, None).await.map_err(failed)?;
-    tx.commit().await.map_err(failed)
+    Migrator::up(&tx, None).await.map_err(&failed)?;
+    tx.commit().await.map_err(&failed)
 }

@@ -207,7 +207,7 @@ impl SessionStore for SqlStore {
 
     async fn trim(&self, now: Timestamp, keep_events_since: Timestamp) -> Result<(), StoreError> {
         use session_event::Column as Event;
-        let tx = self.write().await?;
+        let tx = self.write(&self.writers.sessions).await?;
         let what = failed("an event");
         reply::Entity::delete_many()
             .filter(reply::Column::ClusterId.eq(self.cluster.as_str()))

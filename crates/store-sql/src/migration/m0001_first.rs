@@ -1,5 +1,7 @@
-//! The first tables. Column types are those that SQLite and PostgreSQL share.
+//! The first tables. Column types are those that SQLite and PostgreSQL share; texts are in the order of their bytes on
+//! both.
 
+use sea_orm::DbBackend;
 use sea_orm_migration::prelude::{
     ColumnDef, DbErr, Index, IntoIden, MigrationName, MigrationTrait, SchemaManager, Table,
 };
@@ -153,13 +155,13 @@ async fn create_table(
     key: usize,
 ) -> Result<(), DbErr> {
     let mut table = Table::create();
-    table.table(name).col(ColumnDef::new("cluster_id").text().not_null());
+    table.table(name).col(text(manager, &mut ColumnDef::new("cluster_id")).not_null());
     let mut primary = Index::create();
     primary.col("cluster_id");
     for (place, (column, kind, absent)) in columns.iter().enumerate() {
         let mut definition = ColumnDef::new(column.into_iden());
         match kind {
-            Text => definition.text(),
+            Text => text(manager, &mut definition),
             Big => definition.big_integer(),
             Bool => definition.boolean(),
             Blob => definition.blob(),
@@ -174,4 +176,12 @@ async fn create_table(
     }
     table.primary_key(&mut primary);
     manager.create_table(table).await
+}
+
+/// SQLite orders by bytes; PostgreSQL as the database does, unless it is told.
+fn text<'a>(manager: &SchemaManager<'_>, column: &'a mut ColumnDef) -> &'a mut ColumnDef {
+    match manager.get_database_backend() {
+        DbBackend::Postgres => column.text().extra("COLLATE \"C\""),
+        _ => column.text(),
+    }
 }
