@@ -50,6 +50,9 @@ pub struct PhoneModel {
     pub service_support: bool,
     /// Whether agents may log in to it at all (DP-17).
     pub extension_mobility: bool,
+    /// Whether it is a program, not a device (CC-8).
+    #[serde(default)]
+    pub soft: bool,
 }
 
 impl PhoneModel {
@@ -238,6 +241,15 @@ mod tests {
         for refused in ["7902", "ata-186", "ata-191", "vg-224"] {
             assert!(!model(refused).extension_mobility);
         }
+    }
+
+    #[test]
+    fn cc_8_programs_are_told_from_devices() {
+        let soft = Catalogue::builtin().iter().filter(|model| model.soft).map(|model| model.name.as_str());
+        assert_eq!(
+            soft.collect::<Vec<_>>(),
+            ["ip-communicator", "jabber-desktop", "jabber-phone", "jabber-tablet"]
+        );
     }
 
     #[test]

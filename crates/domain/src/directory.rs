@@ -338,6 +338,7 @@ impl Resource {
                 line_references(&profile.settings, &mut found);
             }
             Resource::LogoutProfile(profile) => line_references(&profile.settings, &mut found),
+            Resource::DefaultDeviceProfile(profile) => line_references(&profile.settings, &mut found),
             Resource::Phone(phone) => {
                 line_references(&phone.settings, &mut found);
                 match &phone.logout_choice {
@@ -358,7 +359,7 @@ impl Resource {
                     found.insert(Key::new(Kind::Line, line.as_str()), "LL-8");
                 }
             }
-            Resource::Line(_) | Resource::DefaultDeviceProfile(_) | Resource::ServiceParameters(_) => {}
+            Resource::Line(_) | Resource::ServiceParameters(_) => {}
         }
         found
     }

@@ -10,6 +10,7 @@ pub mod contact_centre;
 pub mod credential;
 pub mod directory;
 pub mod layout;
+pub mod lint;
 pub mod login;
 pub mod logout;
 pub mod name;

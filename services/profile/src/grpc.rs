@@ -1,6 +1,7 @@
 //! The gRPC services: thin methods that hand a request to its use case and put the answer on the wire.
 
 mod directory;
+mod lint;
 mod phone_models;
 mod records;
 mod rendering;
@@ -10,6 +11,7 @@ mod status;
 use roamline_proto::profile::default_device_profile_service_server::DefaultDeviceProfileServiceServer;
 use roamline_proto::profile::directory_service_server::DirectoryServiceServer;
 use roamline_proto::profile::line_service_server::LineServiceServer;
+use roamline_proto::profile::lint_service_server::LintServiceServer;
 use roamline_proto::profile::logout_profile_service_server::LogoutProfileServiceServer;
 use roamline_proto::profile::phone_model_service_server::PhoneModelServiceServer;
 use roamline_proto::profile::phone_service_server::PhoneServiceServer;
@@ -42,5 +44,6 @@ pub(crate) fn add_to(profile: &Profile, api: &mut Api) {
         ServiceParametersServiceServer: MAX_REQUEST_BYTES,
         DirectoryServiceServer: MAX_BATCH_BYTES,
         RenderingServiceServer: MAX_REQUEST_BYTES,
+        LintServiceServer: MAX_REQUEST_BYTES,
     );
 }

@@ -11,6 +11,7 @@ mod create;
 mod delete;
 mod examine;
 mod grpc;
+mod lint;
 mod list;
 mod page_token;
 mod prepare;

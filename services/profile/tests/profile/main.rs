@@ -6,6 +6,7 @@ mod apply;
 mod creating;
 mod deleting;
 mod kinds;
+mod lint;
 mod listing;
 mod lookups;
 mod parameters;

@@ -205,6 +205,7 @@ clients!(
     parameters: service_parameters_service_client::ServiceParametersServiceClient,
     directory: directory_service_client::DirectoryServiceClient,
     rendering: rendering_service_client::RenderingServiceClient,
+    lint: lint_service_client::LintServiceClient,
 );
 
 /// A record as one of any kind.
