@@ -8,13 +8,14 @@ use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::{Format, Out};
 use crate::{
-    completions, credential, directory, import, load, login, logout, parameters, phone, preview, session,
-    sign_in,
+    completions, credential, declarative, directory, import, lint, load, login, logout, parameters, phone,
+    preview, session, sign_in,
 };
 
 /// Ends every `--help`.
 const AFTER: &str = "Exit codes: 0 done, 1 other error, 2 usage, 3 not found, 4 denied, 5 conflict with the present state,\n\
-                     6 not available now, 7 refused as invalid.\n\n\
+                     6 not available now, 7 refused as invalid, 8 `diff` found differences,\n\
+                     9 `lint` found errors or warnings.\n\n\
                      Who is asking: --credentials FILE, else what `sign-in` stored for the server, else DIR/admin.toml,\n\
                      which `roamline up` writes.";
 
@@ -82,9 +83,19 @@ enum Command {
     Parameters(parameters::Parameters),
     /// What a phone would wear, and why, without logging anybody in
     Preview(preview::Preview),
+    /// What is wrong with the directory as a whole, and what would mend it
+    Lint(lint::Lint),
     /// Take over a site from elsewhere
     #[command(subcommand)]
     Import(import::Import),
+    /// Write the directory as YAML that `apply` takes
+    Export(declarative::Export),
+    /// Make the directory what YAML or JSON files say; what they leave out is not deleted, but with --prune
+    ///
+    /// A field that is left out has its default, but a service parameter stays as it is. Everything is applied or nothing.
+    Apply(declarative::Apply),
+    /// Show what `apply` would change; ends with 8 if anything
+    Diff(declarative::Diff),
     /// PINs and passwords
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -142,7 +153,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Model(args) => directory::models(args, client, out).await,
         Command::Parameters(args) => parameters::run(args, client, out).await,
         Command::Preview(args) => preview::run(args, client, out).await,
+        Command::Lint(args) => lint::run(args, client, out).await,
         Command::Import(args) => import::run(args, client, out).await,
+        Command::Export(args) => declarative::export(args, client, out).await,
+        Command::Apply(args) => declarative::apply(args, client, out).await,
+        Command::Diff(args) => declarative::diff(args, client, out).await,
         Command::Credential(args) => credential::run(args, client, out).await,
         Command::Load(args) => load::run(args, client, out).await,
         Command::Completions(_) => Ok(()),

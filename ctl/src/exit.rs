@@ -28,6 +28,10 @@ pub(crate) enum Exit {
     Unavailable = 6,
     /// Refused because of what was asked.
     Invalid = 7,
+    /// A comparison found differences: an answer, not an error.
+    Differs = 8,
+    /// A lint found errors or warnings.
+    Findings = 9,
 }
 
 impl From<Code> for Exit {
@@ -80,6 +84,12 @@ impl Failure {
         self
     }
 
+    /// The lines below the message.
+    #[cfg(test)]
+    pub(crate) fn details(&self) -> &[String] {
+        &self.details
+    }
+
     /// What a server answered; `server` is where it was asked.
     pub(crate) fn from_status(status: &Status, server: &str) -> Self {
         let exit = Exit::from(status.code());
@@ -105,7 +115,7 @@ impl Failure {
 
     /// Writes it to standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        if self.exit != Exit::Done {
+        if !matches!(self.exit, Exit::Done | Exit::Differs) {
             let mut text = format!("error: {}\n", self.message);
             for line in &self.details {
                 text.push_str(&format!("  {line}\n"));

@@ -1,6 +1,7 @@
 //! Results on standard output, as a table or as proto JSON; remarks on standard error.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -27,6 +28,11 @@ pub(crate) struct Out {
 impl Out {
     pub(crate) fn stdout(format: Format) -> Self {
         Self { format, to: Box::new(io::stdout()) }
+    }
+
+    /// The same format, into a file.
+    pub(crate) fn with_file(&self, file: File) -> Self {
+        Self { format: self.format, to: Box::new(BufWriter::new(file)) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -61,6 +67,16 @@ impl Out {
     pub(crate) fn value(&mut self, value: &Value) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(|error| Failure::other(error.to_string()))?;
         self.text(&text)
+    }
+
+    /// Writes a part of a longer text as it is; [`Out::flush`] ends it.
+    pub(crate) fn part(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(self.to.write_all(text.as_bytes())?)
+    }
+
+    /// Writes out what is held back.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.to.flush()?)
     }
 
     /// Writes text, with one line end.

@@ -1,0 +1,15 @@
+//! The directory in files: `export` writes it, `apply` makes it what files say, `diff` tells what that would change.
+
+mod apply;
+mod documents;
+mod export;
+mod files;
+mod kinds;
+mod plan;
+mod shown;
+mod typed;
+mod words;
+mod yaml;
+
+pub(crate) use apply::{Apply, Diff, diff, run as apply};
+pub(crate) use export::{Export, run as export};
