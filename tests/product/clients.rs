@@ -1,5 +1,7 @@
 //! gRPC clients of a running server.
 
+use std::time::Duration;
+
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{
     Credential, NewCredential, PrincipalKind, SetCredentialsRequest, SignInRequest, credential,
@@ -20,12 +22,16 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::process::{Server, Site};
 
+/// How long a call may take.
+const CALL_WITHIN: Duration = Duration::from_secs(30);
+
 pub(crate) type Link = InterceptedService<Channel, Bearer>;
 pub(crate) type Sessions = SessionServiceClient<Link>;
 
-/// A channel to the server that connects when it is first used.
+/// A channel to the server that connects when it is first used. Every call has a deadline: one whose server is killed
+/// under it may never hear of that.
 pub(crate) fn channel(server: &Server) -> Channel {
-    Endpoint::from_shared(server.api.clone()).unwrap().connect_lazy()
+    Endpoint::from_shared(server.api.clone()).unwrap().timeout(CALL_WITHIN).connect_lazy()
 }
 
 /// A call with a token, or without where it is empty.
