@@ -113,7 +113,11 @@ impl Profile {
         }
         let user = only::<User>(&found);
         let outfit = match user {
-            None => Err(user_not_found(&user_id)),
+            None => {
+                // As long as for a user who is there: what is not told in words is not told in time (LI-2).
+                self.records(&phone, None).await?;
+                Err(user_not_found(&user_id))
+            }
             Some(user) => {
                 let records = self.records(&phone, Some(&user)).await?;
                 dress(&phone, model, user, question.profile.as_ref(), &records, &parameters)
