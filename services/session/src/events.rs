@@ -41,6 +41,7 @@ impl Events {
     /// Rings whenever something is told of the phone.
     pub(crate) fn bell(&self, phone: &PhoneName) -> watch::Receiver<u64> {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        // Bells of phones that nobody watches any more go when there are twice as many as at the last look.
         if bells.len() > 64 && bells.len().is_power_of_two() {
             bells.retain(|_, bell| bell.receiver_count() > 0);
         }
