@@ -35,7 +35,7 @@ table!(
     }
 );
 table!(
-    /// Versions of guards; `kind` is `user` or `acd-line`.
+    /// Versions of guards; `kind` is `user` or `acd-line`, or `directory` for the number of its commits.
     guard, "guard",
     { cluster_id: String, kind: String, name: String, },
     { version: i64, }
@@ -65,10 +65,44 @@ table!(
     { owner_kind: String, owner_name: String, }
 );
 table!(
-    /// What refers to what.
+    /// What refers to what, since when.
     reference, "reference",
     { cluster_id: String, from_kind: String, from_name: String, to_kind: String, to_name: String, },
-    {}
+    { since: i64, }
+);
+table!(
+    /// Imports. One without a token has ended, and its rows are being cleared away.
+    import, "import",
+    { cluster_id: String, id: String, },
+    { token: Option<String>, created_at: i64, used_at: i64, next_row: i64, staged: i64, }
+);
+table!(
+    /// Resources of imports: what they shall be, without a body for those that shall not; `expected` is the version
+    /// that is demanded, 0 where there must be none.
+    staged_resource, "staged_resource",
+    { cluster_id: String, import_id: String, kind: String, name: String, },
+    { at_row: i64, expected: i64, body: Option<String>, }
+);
+table!(
+    /// Names that resources of imports take.
+    staged_claim, "staged_claim",
+    { cluster_id: String, import_id: String, space: String, name: String, },
+    { at_row: i64, owner_kind: String, owner_name: String, }
+);
+table!(
+    /// What resources of imports refer to.
+    staged_reference, "staged_reference",
+    {
+        cluster_id: String, import_id: String, from_kind: String, from_name: String, to_kind: String,
+        to_name: String,
+    },
+    { at_row: i64, }
+);
+table!(
+    /// What imports were decided from: `expected` as that of a resource.
+    staged_guard, "staged_guard",
+    { cluster_id: String, import_id: String, kind: String, name: String, expected: i64, },
+    { at_row: i64, }
 );
 table!(
     /// Whoever has a credential.

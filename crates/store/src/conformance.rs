@@ -11,7 +11,10 @@
 
 pub mod credential;
 pub mod directory;
+pub mod directory_read;
 pub mod fixture;
+pub mod import;
+pub mod import_commit;
 pub mod session;
 pub mod session_commit;
 pub mod session_event;
@@ -106,10 +109,48 @@ macro_rules! conformance_suite {
                 replacing_drops_old_references_and_names,
                 used_by_is_in_the_order_of_keys_at_most_the_limit,
                 list_is_in_the_byte_order_of_names_and_paged,
-                of_64_creators_of_one_device_name_one_is_made,
+                dp_1_of_64_creators_of_one_device_name_one_is_made,
                 of_16_changes_from_one_version_one_is_made,
                 a_reference_and_the_deletion_of_its_end_do_not_both_happen,
                 a_large_batch_is_one_step,
+            }
+            $crate::conformance_cases! { directory_read, $factory;
+                lists_are_paged_in_every_order,
+                a_list_goes_on_after_any_place,
+                a_prefix_leaves_the_names_that_begin_so,
+                dp_1_owners_are_those_who_have_a_name_now,
+                used_by_is_paged_without_loss_or_repeat,
+                dp_5_the_first_user_is_the_one_who_refers_for_the_longest_time,
+                a_guard_keeps_a_batch_from_what_has_changed,
+                a_guard_and_a_change_from_one_version_do_not_both_happen,
+                a_snapshot_has_everything_kind_by_kind,
+                a_snapshot_does_not_see_what_is_written_meanwhile,
+            }
+            $crate::conformance_cases! { import, $factory;
+                an_import_is_found_by_its_token_until_it_ends,
+                an_id_that_is_in_use_opens_no_other_import,
+                an_import_that_is_not_open_is_unknown,
+                rows_come_in_their_order,
+                what_is_staged_is_seen_by_its_import_alone,
+                staged_rows_are_paged_in_their_order,
+                a_resource_is_changed_by_one_row,
+                dp_1_a_name_is_taken_by_one_row,
+                imports_that_nobody_has_used_for_long_are_discarded,
+                of_8_that_stage_the_same_rows_one_does,
+                a_large_chunk_is_staged_whole,
+            }
+            $crate::conformance_cases! { import_commit, $factory;
+                dp_19_a_commit_makes_all_changes_at_once_and_ends_the_import,
+                an_empty_import_is_committed,
+                dp_19_a_refused_import_names_every_row_and_changes_nothing,
+                a_moved_row_names_the_version_of_now,
+                what_others_use_is_not_deleted_by_an_import,
+                of_many_errors_the_first_thousand_are_told,
+                dp_5_an_import_keeps_the_time_of_references,
+                of_8_commits_of_one_import_one_is_made,
+                dp_1_of_64_imports_and_commits_of_one_device_name_one_is_made,
+                an_import_and_what_it_was_decided_from_do_not_both_change,
+                dp_19_a_large_import_is_one_step,
             }
             $crate::conformance_cases! { credential, $factory;
                 an_unknown_principal_is_none,

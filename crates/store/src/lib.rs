@@ -7,14 +7,16 @@
 pub mod credential;
 pub mod directory;
 mod error;
+pub mod import;
 pub mod session;
 
 pub mod conformance;
 pub mod memory;
 
 pub use credential::{CredentialStore, KeyRecord, Principal, SecretRecord};
-pub use directory::{Change, DirectoryError, DirectoryStore, Expect, Stored};
+pub use directory::{Change, Cursor, DirectoryError, DirectoryStore, Expect, ListQuery, Order, Stored};
 pub use error::StoreError;
+pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
 pub use session::{
     About, Commit, CommitError, EventPage, EventsError, Guard, Loaded, Reply, Sequence, SessionStore,
     Snapshot, StoredEvent,

@@ -4,6 +4,7 @@
 mod commit;
 mod credential;
 mod directory;
+mod import;
 mod session;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ pub struct MemoryStore {
 struct State {
     sessions: session::Sessions,
     directory: directory::Directory,
+    imports: import::Imports,
     credentials: credential::Credentials,
 }
 

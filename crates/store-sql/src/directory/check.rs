@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roamline_domain::ClusterId;
 use roamline_domain::directory::{Claim, Key, Resource};
-use roamline_store::{Change, DirectoryError, Expect};
+use roamline_store::{Change, DirectoryError};
 use sea_orm::DatabaseTransaction;
 
 use super::rows;
@@ -41,20 +41,20 @@ pub(super) async fn checked(
     tx: &DatabaseTransaction,
     changes: Vec<Change>,
 ) -> Result<Batch, DirectoryError> {
-    let keys: Vec<Key> = changes.iter().map(key_of).collect();
+    let keys: Vec<Key> = changes.iter().map(Change::key).collect();
     let mut versions = rows::versions(cluster, tx, &keys).await?;
     let mut batch = Batch::default();
     for change in changes {
-        let key = key_of(&change);
-        let (expected, resource) = match change {
-            Change::Put { resource, expect: Expect::Absent } => (None, Some(resource)),
-            Change::Put { resource, expect: Expect::Version(version) } => (Some(version), Some(resource)),
-            Change::Delete { version, .. } => (Some(version), None),
-        };
+        let key = change.key();
         let version = versions.get(&key).copied();
-        if version != expected {
+        if version != change.expected() {
             return Err(DirectoryError::Moved { key, version });
         }
+        let resource = match change {
+            Change::Put { resource, .. } => Some(resource),
+            Change::Delete { .. } => None,
+            Change::Keep { .. } => continue,
+        };
         let next = version.unwrap_or(0) + 1;
         match &resource {
             Some(_) => versions.insert(key.clone(), next),
@@ -66,13 +66,6 @@ pub(super) async fn checked(
     check_references(cluster, tx, &batch).await?;
     check_unused(cluster, tx, &batch).await?;
     Ok(batch)
-}
-
-fn key_of(change: &Change) -> Key {
-    match change {
-        Change::Put { resource, .. } => resource.key(),
-        Change::Delete { key, .. } => key.clone(),
-    }
 }
 
 /// Names that are put must be free, or be given up in the same step.

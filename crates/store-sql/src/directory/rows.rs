@@ -7,7 +7,9 @@ use roamline_domain::ClusterId;
 use roamline_domain::directory::{Claim, Key, Kind, Resource};
 use roamline_store::{StoreError, Stored};
 use sea_orm::sea_query::Condition;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, Select,
+};
 
 use super::check::Batch;
 use crate::column::{big, count, instant, micros};
@@ -16,16 +18,19 @@ use crate::error::{Cause, corrupt, failed};
 use crate::write::{insert, upsert};
 
 /// Keys in one statement at most.
-pub(super) const KEYS: usize = 500;
+pub(crate) const KEYS: usize = 500;
+
+const COLUMNS: [resource::Column; 3] =
+    [resource::Column::ClusterId, resource::Column::Kind, resource::Column::Name];
 
 /// The key of that kind and name.
-pub(super) fn key(kind: &str, name: String) -> Result<Key, StoreError> {
+pub(crate) fn key(kind: &str, name: String) -> Result<Key, StoreError> {
     let known = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
     let known = known.ok_or_else(|| format!("{kind:?} is no kind of resource").into());
     Ok(Key::new(known.map_err(corrupt(format!("resource {name}")))?, name))
 }
 
-pub(super) fn from_row(row: resource::Model) -> Result<(Key, Stored), StoreError> {
+fn from_row(row: resource::Model) -> Result<(Key, Stored), StoreError> {
     let key = key(&row.kind, row.name)?;
     let read = || -> Result<Stored, Cause> {
         let resource: Resource = serde_json::from_str(&row.body)?;
@@ -40,7 +45,7 @@ pub(super) fn from_row(row: resource::Model) -> Result<(Key, Stored), StoreError
 
 /// The names of these keys, kind by kind, as many at once as a statement takes. SQLite finds rows by an index where
 /// the kind is given, and reads the whole table for some that ask for several.
-fn by_kind(keys: &[Key]) -> Vec<(Kind, Vec<&str>)> {
+pub(super) fn by_kind(keys: &[Key]) -> Vec<(Kind, Vec<&str>)> {
     let mut names: BTreeMap<Kind, Vec<&str>> = BTreeMap::new();
     for key in keys {
         names.entry(key.kind).or_default().push(&key.name);
@@ -53,7 +58,7 @@ fn by_kind(keys: &[Key]) -> Vec<(Kind, Vec<&str>)> {
 }
 
 /// Rows of that kind with these names.
-fn named<C: ColumnTrait>(
+pub(super) fn named<C: ColumnTrait>(
     cluster: &ClusterId,
     [of, kind, name]: [C; 3],
     (of_kind, names): (Kind, Vec<&str>),
@@ -64,12 +69,24 @@ fn named<C: ColumnTrait>(
 
 /// Rows with these keys and, since kinds and names are asked for apart, some with others: one statement, by the
 /// table's key.
-fn around(cluster: &ClusterId, keys: &[Key]) -> Condition {
-    use resource::Column;
+pub(crate) fn around<C: ColumnTrait>(
+    cluster: &ClusterId,
+    [of, kind, name]: [C; 3],
+    keys: &[Key],
+) -> Condition {
     let kinds: BTreeSet<&str> = keys.iter().map(|key| key.kind.as_str()).collect();
     let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-    let of_cluster = Condition::all().add(Column::ClusterId.eq(cluster.as_str()));
-    of_cluster.add(Column::Kind.is_in(kinds)).add(Column::Name.is_in(names))
+    let of_cluster = Condition::all().add(of.eq(cluster.as_str()));
+    of_cluster.add(kind.is_in(kinds)).add(name.is_in(names))
+}
+
+/// The resources that are selected.
+pub(super) async fn all(
+    select: Select<resource::Entity>,
+    db: &impl ConnectionTrait,
+) -> Result<Vec<Stored>, StoreError> {
+    let found = select.all(db).await.map_err(failed("a resource"))?;
+    found.into_iter().map(|row| Ok(from_row(row)?.1)).collect()
 }
 
 pub(super) async fn find(
@@ -81,7 +98,7 @@ pub(super) async fn find(
     for some in keys.chunks(KEYS) {
         let asked: BTreeSet<_> = some.iter().map(|key| (key.kind.as_str(), key.name.as_str())).collect();
         let asked = |row: &resource::Model| asked.contains(&(row.kind.as_str(), row.name.as_str()));
-        let rows = resource::Entity::find().filter(around(cluster, some)).all(db).await;
+        let rows = resource::Entity::find().filter(around(cluster, COLUMNS, some)).all(db).await;
         for row in rows.map_err(failed("a resource"))?.into_iter().filter(asked) {
             let (key, stored) = from_row(row)?;
             found.insert(key, stored);
@@ -102,7 +119,7 @@ pub(super) async fn versions(
         let rows: Vec<(String, String, i64)> = resource::Entity::find()
             .select_only()
             .columns([Column::Kind, Column::Name, Column::Version])
-            .filter(around(cluster, some))
+            .filter(around(cluster, COLUMNS, some))
             .into_tuple()
             .all(tx)
             .await
@@ -119,7 +136,7 @@ pub(super) async fn versions(
 /// Who has these names.
 pub(super) async fn owners(
     cluster: &ClusterId,
-    tx: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     claims: &[Claim],
 ) -> Result<BTreeMap<Claim, Key>, StoreError> {
     use claim::Column;
@@ -134,7 +151,7 @@ pub(super) async fn owners(
                 .filter(Column::ClusterId.eq(cluster.as_str()))
                 .filter(Column::Space.eq(space))
                 .filter(Column::Name.is_in(some.iter().copied()))
-                .all(tx)
+                .all(db)
                 .await
                 .map_err(failed("a claim"))?;
             for row in rows {
@@ -175,13 +192,17 @@ pub(super) async fn write(
 ) -> Result<(), StoreError> {
     let (mut resources, mut claims, mut references) = (Vec::new(), Vec::new(), Vec::new());
     let (mut put, mut deleted) = (Vec::new(), Vec::new());
+    let since = since(cluster, tx, &batch).await?;
     for (key, after) in batch.after {
         let Some((resource, version)) = after else {
             deleted.push(key);
             continue;
         };
         claims.extend(resource.claims().into_iter().map(|claim| claim_row(cluster, &key, claim)));
-        references.extend(resource.references().into_keys().map(|to| reference_row(cluster, &key, to)));
+        for to in resource.references().into_keys() {
+            let began = since.get(&(key.clone(), to.clone())).copied().unwrap_or(micros(at));
+            references.push(reference_row(cluster, &key, to, began));
+        }
         resources.push(to_row(cluster, &key, &resource, version, at).map_err(corrupt(key.to_string()))?);
         put.push(key);
     }
@@ -192,6 +213,29 @@ pub(super) async fn write(
     upsert::<resource::Entity>(tx, resources).await.map_err(&what)?;
     insert::<claim::Entity>(tx, claims).await.map_err(&what)?;
     insert::<reference::Entity>(tx, references).await.map_err(&what)
+}
+
+/// Since when what is replaced refers to what: from where, to where.
+async fn since(
+    cluster: &ClusterId,
+    tx: &DatabaseTransaction,
+    batch: &Batch,
+) -> Result<BTreeMap<(Key, Key), i64>, StoreError> {
+    use reference::Column;
+    let replaced: Vec<Key> = batch.after.keys().cloned().collect();
+    let mut found = BTreeMap::new();
+    for some in by_kind(&replaced) {
+        let rows = reference::Entity::find()
+            .filter(named(cluster, [Column::ClusterId, Column::FromKind, Column::FromName], some))
+            .all(tx)
+            .await
+            .map_err(failed("a reference"))?;
+        for row in rows {
+            let ends = (key(&row.from_kind, row.from_name)?, key(&row.to_kind, row.to_name)?);
+            found.insert(ends, row.since);
+        }
+    }
+    Ok(found)
 }
 
 fn to_row(
@@ -221,13 +265,14 @@ fn claim_row(cluster: &ClusterId, owner: &Key, claim: Claim) -> claim::Model {
     }
 }
 
-fn reference_row(cluster: &ClusterId, from: &Key, to: Key) -> reference::Model {
+fn reference_row(cluster: &ClusterId, from: &Key, to: Key, since: i64) -> reference::Model {
     reference::Model {
         cluster_id: cluster.to_string(),
         from_kind: from.kind.as_str().to_owned(),
         from_name: from.name.clone(),
         to_kind: to.kind.as_str().to_owned(),
         to_name: to.name,
+        since,
     }
 }
 

@@ -6,44 +6,19 @@ use roamline_domain::directory::{DefaultDeviceProfile, Key, Kind, LogoutChoice, 
 use roamline_domain::parameters::ServiceParameters;
 use tokio::task::JoinSet;
 
-use super::fixture::{at, device, line, person, profile, settings};
-use crate::{Change, DirectoryError, DirectoryStore, Expect, Stored};
+use super::fixture::{
+    at, create, delete, device, find, line, made, person, profile, replace, settings, version,
+};
+use crate::{Change, DirectoryError, DirectoryStore, ListQuery, Stored};
 
 const PHONE: &str = "SEP000000000001";
-
-fn create(resource: Resource) -> Change {
-    Change::Put { resource, expect: Expect::Absent }
-}
-
-fn replace(resource: Resource, version: u64) -> Change {
-    Change::Put { resource, expect: Expect::Version(version) }
-}
-
-fn delete(resource: &Resource, version: u64) -> Change {
-    Change::Delete { key: resource.key(), version }
-}
 
 fn key(kind: Kind, name: &str) -> Key {
     Key::new(kind, name)
 }
 
-async fn made(store: &Arc<impl DirectoryStore>, changes: Vec<Change>) {
-    store.commit(changes, at(0)).await.unwrap();
-}
-
-async fn find(store: &Arc<impl DirectoryStore>, key: &Key) -> Option<Stored> {
-    store.find(std::slice::from_ref(key)).await.unwrap().remove(0)
-}
-
-async fn version(store: &Arc<impl DirectoryStore>, resource: &Resource) -> Option<u64> {
-    find(store, &resource.key()).await.map(|stored| stored.version)
-}
-
 async fn assert_moved(store: &Arc<impl DirectoryStore>, change: Change, version: Option<u64>) {
-    let expected = match &change {
-        Change::Put { resource, .. } => resource.key(),
-        Change::Delete { key, .. } => key.clone(),
-    };
+    let expected = change.key();
     match store.commit(vec![change], at(9)).await {
         Err(DirectoryError::Moved { key, version: now }) => assert_eq!((key, now), (expected, version)),
         other => panic!("{other:?}"),
@@ -68,8 +43,8 @@ async fn assert_in_use(store: &Arc<impl DirectoryStore>, changes: Vec<Change>, u
 pub async fn what_is_not_there_is_not_found(store: Arc<impl DirectoryStore>) {
     assert_eq!(find(&store, &key(Kind::Line, "1")).await, None);
     assert!(store.find(&[]).await.unwrap().is_empty());
-    assert!(store.list(Kind::Phone, None, 10).await.unwrap().is_empty());
-    assert!(store.used_by(&key(Kind::Line, "1"), 10).await.unwrap().is_empty());
+    assert!(store.list(Kind::Phone, &ListQuery::names_after(None, 10)).await.unwrap().is_empty());
+    assert!(store.used_by(&key(Kind::Line, "1"), None, 10).await.unwrap().is_empty());
     made(&store, Vec::new()).await;
 }
 
@@ -119,7 +94,7 @@ pub async fn every_kind_is_kept_as_it_was_put(store: Arc<impl DirectoryStore>) {
     for resource in resources {
         let expected = Stored { resource: resource.clone(), version: 1, updated_at: at(0) };
         assert_eq!(find(&store, &resource.key()).await, Some(expected.clone()));
-        let listed = store.list(resource.key().kind, None, 10).await.unwrap();
+        let listed = store.list(resource.key().kind, &ListQuery::names_after(None, 10)).await.unwrap();
         assert_eq!(listed, vec![expected]);
     }
 }
@@ -252,7 +227,7 @@ pub async fn what_is_referred_to_is_in_use(store: Arc<impl DirectoryStore>) {
 pub async fn a_batch_may_refer_to_its_members_in_any_order(store: Arc<impl DirectoryStore>) {
     let user = person("agent1", &["p"], None);
     made(&store, vec![create(user.clone()), create(profile("p", &["1"])), create(line("1"))]).await;
-    assert_eq!(store.used_by(&profile("p", &[]).key(), 10).await.unwrap(), vec![user.key()]);
+    assert_eq!(store.used_by(&profile("p", &[]).key(), None, 10).await.unwrap(), vec![user.key()]);
 }
 
 /// In either order.
@@ -294,9 +269,12 @@ pub async fn a_refused_batch_changes_nothing(store: Arc<impl DirectoryStore>) {
         let kept_in_use = matches!(refusal, Change::Delete { .. });
         let changes = if kept_in_use { vec![create(line("2")), refusal, create(line("5"))] } else { changes };
         assert!(store.commit(changes, at(9)).await.is_err());
-        assert_eq!(store.list(Kind::Line, None, 10).await.unwrap().len(), 1);
-        assert_eq!(store.list(Kind::UserDeviceProfile, None, 10).await.unwrap()[0].version, 1);
-        assert_eq!(store.used_by(&line("1").key(), 10).await.unwrap(), vec![profile("p", &[]).key()]);
+        assert_eq!(store.list(Kind::Line, &ListQuery::names_after(None, 10)).await.unwrap().len(), 1);
+        assert_eq!(
+            store.list(Kind::UserDeviceProfile, &ListQuery::names_after(None, 10)).await.unwrap()[0].version,
+            1
+        );
+        assert_eq!(store.used_by(&line("1").key(), None, 10).await.unwrap(), vec![profile("p", &[]).key()]);
     }
 }
 
@@ -306,8 +284,8 @@ pub async fn replacing_drops_old_references_and_names(store: Arc<impl DirectoryS
     made(&store, lines).await;
     made(&store, vec![create(person("agent1", &["p"], Some("4711")))]).await;
     made(&store, vec![replace(profile("p", &["2"]), 1), replace(person("agent1", &["p"], None), 1)]).await;
-    assert!(store.used_by(&line("1").key(), 10).await.unwrap().is_empty());
-    assert_eq!(store.used_by(&line("2").key(), 10).await.unwrap(), vec![profile("p", &[]).key()]);
+    assert!(store.used_by(&line("1").key(), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.used_by(&line("2").key(), None, 10).await.unwrap(), vec![profile("p", &[]).key()]);
     made(&store, vec![delete(&line("1"), 1)]).await;
     made(&store, vec![create(person("agent2", &[], Some("4711")))]).await;
 }
@@ -325,8 +303,8 @@ pub async fn used_by_is_in_the_order_of_keys_at_most_the_limit(store: Arc<impl D
     made(&store, changes).await;
     let mut keys: Vec<_> = users.iter().map(Resource::key).collect();
     keys.sort();
-    assert_eq!(store.used_by(&line("1").key(), 10).await.unwrap(), keys);
-    assert_eq!(store.used_by(&line("1").key(), 3).await.unwrap(), keys[..3]);
+    assert_eq!(store.used_by(&line("1").key(), None, 10).await.unwrap(), keys);
+    assert_eq!(store.used_by(&line("1").key(), None, 3).await.unwrap(), keys[..3]);
 }
 
 /// Upper case before lower case, and tags as numbers.
@@ -338,7 +316,8 @@ pub async fn list_is_in_the_byte_order_of_names_and_paged(store: Arc<impl Direct
     let mut seen = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let page = store.list(Kind::UserDeviceProfile, after.as_deref(), 4).await.unwrap();
+        let page =
+            store.list(Kind::UserDeviceProfile, &ListQuery::names_after(after.as_deref(), 4)).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.resource.key().name);
         seen.extend(page.into_iter().map(|stored| stored.resource.key().name));
@@ -354,13 +333,13 @@ pub async fn list_is_in_the_byte_order_of_names_and_paged(store: Arc<impl Direct
         }))
     };
     made(&store, vec![shared(10), shared(9), shared(100)]).await;
-    let tags = store.list(Kind::LogoutProfile, None, 10).await.unwrap();
+    let tags = store.list(Kind::LogoutProfile, &ListQuery::names_after(None, 10)).await.unwrap();
     let tags: Vec<_> = tags.into_iter().map(|stored| stored.resource.key().name).collect();
     assert_eq!(tags, ["00000009", "00000010", "00000100"]);
 }
 
 /// DP-1 under a race: half of them want a profile, half a phone.
-pub async fn of_64_creators_of_one_device_name_one_is_made(store: Arc<impl DirectoryStore>) {
+pub async fn dp_1_of_64_creators_of_one_device_name_one_is_made(store: Arc<impl DirectoryStore>) {
     let mut tasks = JoinSet::new();
     for number in 0..64 {
         let store = Arc::clone(&store);
@@ -373,8 +352,9 @@ pub async fn of_64_creators_of_one_device_name_one_is_made(store: Arc<impl Direc
     };
     assert!(results.iter().all(|result| result.as_ref().err().is_none_or(refused)), "{results:?}");
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    let phones = store.list(Kind::Phone, None, 10).await.unwrap().len();
-    let profiles = store.list(Kind::UserDeviceProfile, None, 10).await.unwrap().len();
+    let phones = store.list(Kind::Phone, &ListQuery::names_after(None, 10)).await.unwrap().len();
+    let profiles =
+        store.list(Kind::UserDeviceProfile, &ListQuery::names_after(None, 10)).await.unwrap().len();
     assert_eq!(phones + profiles, 1);
 }
 
@@ -417,7 +397,7 @@ pub async fn a_large_batch_is_one_step(store: Arc<impl DirectoryStore>) {
     let mut broken = changes.clone();
     broken.push(create(profile("last", &["404404"])));
     assert!(matches!(store.commit(broken, at(0)).await, Err(DirectoryError::Missing { .. })));
-    assert!(store.list(Kind::Line, None, 10).await.unwrap().is_empty());
+    assert!(store.list(Kind::Line, &ListQuery::names_after(None, 10)).await.unwrap().is_empty());
     made(&store, changes).await;
-    assert_eq!(store.list(Kind::Line, None, 10_000).await.unwrap().len(), 1_500);
+    assert_eq!(store.list(Kind::Line, &ListQuery::names_after(None, 10_000)).await.unwrap().len(), 1_500);
 }
