@@ -1,13 +1,13 @@
 //! `cargo xtask layers`: proves who may know whom. The rules are data in `rules.rs`; what they are checked against is
-//! what cargo says about our crates, the tokens of our sources, and the lock file.
+//! what cargo says about our crates and what it would build, and the tokens of our sources.
 
 mod crates;
-mod lock;
+mod graph;
 mod names;
 mod rules;
 mod sources;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,13 +15,10 @@ use self::crates::Crate;
 use self::sources::Source;
 use crate::workspace::Workspace;
 
-/// Folders that hold nothing of ours.
-const FOREIGN: &[&str] = &[".git", "target", "node_modules"];
-
 /// Checks everything, and prints each breach.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let crates = crates::read(&workspace.metadata()?, &workspace.root)?;
-    let files = files(&workspace.root)?;
+    let files = workspace.files()?;
     let mut breaches = crates::breaches(&crates);
     breaches.extend(names::breaches(&crates, &files));
     let mut sources = 0;
@@ -33,9 +30,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         breaches.extend(sources::breaches(&Source { krate: &krate.name, path: file, text: &text }));
         sources += 1;
     }
-    let lock = workspace.root.join("Cargo.lock");
-    let lock = std::fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
-    breaches.extend(lock::breaches(&lock));
+    breaches.extend(graph::breaches(&graph::read(workspace)?));
 
     for breach in &breaches {
         println!("    {breach}");
@@ -56,29 +51,10 @@ fn owner<'a>(crates: &'a [Crate], file: &Path) -> Option<&'a Crate> {
         .max_by_key(|krate| krate.folder.as_os_str().len())
 }
 
-/// Every file of the project, relative to its top folder, in order.
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries =
-            std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        for entry in entries {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() && !FOREIGN.iter().any(|foreign| entry.file_name() == *foreign) {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                found.push(entry.path().strip_prefix(root)?.to_owned());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -93,13 +69,5 @@ mod tests {
         assert_eq!(name("proto/src/lib.rs"), Some("outer"));
         assert_eq!(name("proto/gen/src/lib.rs"), Some("inner"));
         assert_eq!(name("protocol/src/lib.rs"), None);
-    }
-
-    #[test]
-    fn sources_are_found_and_what_is_built_is_not() {
-        let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let files = files(xtask.parent().unwrap()).unwrap();
-        assert!(files.contains(&PathBuf::from("xtask/src/layers/rules.rs")));
-        assert!(!files.iter().any(|file| file.starts_with("target")));
     }
 }

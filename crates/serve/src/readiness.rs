@@ -1,5 +1,6 @@
 //! Readiness as a value: whoever is not ready holds a [`Hold`] and drops it when he is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +19,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Holds {
     next: u64,
-    reasons: BTreeMap<u64, &'static str>,
+    reasons: BTreeMap<u64, Cow<'static, str>>,
 }
 
 /// Keeps a process from being ready until it is dropped.
@@ -42,11 +43,11 @@ impl Readiness {
     }
 
     /// Not ready until the hold is dropped; `reason` stands in `/readyz` meanwhile.
-    pub fn hold(&self, reason: &'static str) -> Hold {
+    pub fn hold(&self, reason: impl Into<Cow<'static, str>>) -> Hold {
         let mut holds = self.holds();
         holds.next += 1;
         let number = holds.next;
-        holds.reasons.insert(number, reason);
+        holds.reasons.insert(number, reason.into());
         self.0.ready.send_replace(false);
         drop(holds);
         Hold { readiness: self.clone(), number }
@@ -58,8 +59,8 @@ impl Readiness {
     }
 
     /// Why it is not ready, the oldest reason first; empty when it is.
-    pub fn reasons(&self) -> Vec<&'static str> {
-        self.holds().reasons.values().copied().collect()
+    pub fn reasons(&self) -> Vec<Cow<'static, str>> {
+        self.holds().reasons.values().cloned().collect()
     }
 
     /// Changes between ready and not ready.
@@ -69,6 +70,13 @@ impl Readiness {
 
     fn holds(&self) -> MutexGuard<'_, Holds> {
         self.0.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hold {
+    /// Another reason takes the place of the one that it was taken with.
+    pub fn because(&self, reason: impl Into<Cow<'static, str>>) {
+        self.readiness.holds().reasons.insert(self.number, reason.into());
     }
 }
 
@@ -93,8 +101,10 @@ mod tests {
         let store = readiness.hold("the store is opening");
         let keys = readiness.hold("no keys yet");
         assert_eq!(readiness.reasons(), ["the store is opening", "no keys yet"]);
+        keys.because("the keys cannot be read");
         drop(store);
         assert!(!readiness.is_ready());
+        assert_eq!(readiness.reasons(), ["the keys cannot be read"]);
         drop(keys);
         assert!(readiness.is_ready());
         assert!(readiness.reasons().is_empty());

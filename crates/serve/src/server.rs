@@ -4,20 +4,25 @@
 //! The end has stages: not ready and not serving; a drain delay in which load balancers look away; streams and tasks
 //! are told; a grace in which calls finish; then whatever is left is cut.
 
+use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 use roamline_token::{CallerLayer, Verifier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
-use tonic_health::server::{HealthReporter, health_reporter};
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService, health_reporter};
 use tonic_web::GrpcWebLayer;
+use tower::Layer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::admin;
@@ -25,6 +30,7 @@ use crate::api::Api;
 use crate::call_metrics::CallMetricsLayer;
 use crate::clock::{Clock, pause};
 use crate::connection::incoming;
+use crate::front::Front;
 use crate::listeners::Listeners;
 use crate::readiness::Readiness;
 use crate::tasks::Tasks;
@@ -87,6 +93,17 @@ pub struct Process {
     pub tasks: Tasks,
 }
 
+/// What a process has before it has services.
+#[derive(Clone)]
+pub struct Outset {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Says when the process may be used.
+    pub readiness: Readiness,
+    /// Ends with the process.
+    pub tasks: Tasks,
+}
+
 /// A process that cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -111,16 +128,50 @@ pub enum ServeError {
 /// When it cannot begin, or a port fails.
 pub async fn serve(
     listeners: Listeners,
-    mut api: Api,
+    api: Api,
     process: Process,
     config: &ServeConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let Process { verifier, clock, readiness, tasks } = process;
+    let begun = std::future::ready((api, verifier));
+    serve_later(listeners, begun, Outset { clock, readiness, tasks }, config, shutdown).await
+}
+
+/// As [`serve`], but the services, and who believes their tokens, come when `begun` completes. Until then the process is
+/// alive and not ready: its health is not-serving, and every call is refused as unavailable.
+///
+/// # Errors
+/// When it cannot begin, or a port fails.
+pub async fn serve_later(
+    listeners: Listeners,
+    begun: impl Future<Output = (Api, Arc<Verifier>)> + Send,
+    outset: Outset,
+    config: &ServeConfig,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let Outset { clock, readiness, tasks } = outset;
     let (reporter, service) = health_reporter();
-    let health = Health { reporter, names: api.names.clone() };
-    health.set(readiness.is_ready()).await;
-    api.add(service);
+    let health = Health { reporter, names: OnceLock::new() };
+    let front = Front::default();
+    let starting = readiness.hold("the services have not begun yet");
+    let open = async |(api, verifier): (Api, Arc<Verifier>)| {
+        let _ = health.names.set(api.names.clone());
+        front.open(CallerLayer::new(verifier, clock.reader()).layer(with_reflection(api)?));
+        drop(starting);
+        health.set(readiness.is_ready()).await;
+        Ok::<_, ServeError>(())
+    };
+    let mut begun = std::pin::pin!(begun);
+    let mut opening = std::pin::pin!(async { open(begun.as_mut().await).await });
+    health.set(false).await;
+    let opened = opening.as_mut().now_or_never().transpose()?.is_some();
+    let opening = async {
+        if !opened {
+            opening.await?;
+        }
+        std::future::pending::<Result<Infallible, ServeError>>().await
+    };
 
     let (stopping, cut) = (tasks.stopping(), CancellationToken::new());
     tracing::info!(api = %listeners.api_addr(), admin = %listeners.admin_addr(), "serving");
@@ -128,8 +179,7 @@ pub async fn serve(
         .layer(cors(&config.cors_origins)?)
         .layer(GrpcWebLayer::new())
         .layer(CallMetricsLayer)
-        .layer(CallerLayer::new(verifier, clock.reader()))
-        .add_routes(with_reflection(api)?)
+        .add_routes(Routes::new(service).into_axum_router().fallback_service(front.clone()).into())
         .serve_with_incoming_shutdown(
             incoming(listeners.api, cut.clone()),
             stopping.clone().cancelled_owned(),
@@ -149,6 +199,7 @@ pub async fn serve(
     tokio::select! {
         ended = end_in_time(serving, &stopping, &cut, config.grace_for) => ended.map_err(ServeError::Api)?,
         failed = admin::serve(listeners.admin, readiness.clone(), tasks.clone()) => failed.map_err(ServeError::Admin)?,
+        failed = opening => { failed?; }
         () = health.follow(&readiness) => {}
         () = announcing => {}
     }
@@ -181,13 +232,14 @@ async fn end_in_time(
 /// What `grpc.health.v1` says of each service and of the whole.
 struct Health {
     reporter: HealthReporter,
-    names: Vec<&'static str>,
+    /// Of the services, once they are there.
+    names: OnceLock<Vec<&'static str>>,
 }
 
 impl Health {
     async fn set(&self, ready: bool) {
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for name in self.names.iter().chain(&[""]) {
+        for name in self.names.get().into_iter().flatten().chain(&[""]) {
             self.reporter.set_service_status(name, status).await;
         }
     }
@@ -203,7 +255,8 @@ impl Health {
 }
 
 fn with_reflection(mut api: Api) -> Result<Routes, ServeError> {
-    let names = api.names.clone();
+    let health = <HealthServer<HealthService> as NamedService>::NAME;
+    let names: Vec<_> = api.names.iter().copied().chain([health]).collect();
     let described = || {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(roamline_proto::FILE_DESCRIPTOR_SET)

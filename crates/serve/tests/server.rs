@@ -23,7 +23,8 @@ use roamline_proto::auth::{
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{
-    Api, Clock, Listeners, MAX_REQUEST_BYTES, Process, Readiness, ServeConfig, Tasks, serve,
+    Api, Clock, Listeners, MAX_REQUEST_BYTES, Outset, Process, Readiness, ServeConfig, Tasks, serve,
+    serve_later,
 };
 use roamline_token::{Bearer, Caller, FetchError, KeySource, Signer, Verifier, generate_key, scopes_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -283,6 +284,48 @@ async fn health_and_readiness_follow_the_holds() {
     assert!(running.readiness.reasons().iter().all(|reason| reason.contains("stopping")));
     drop(watch);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn until_the_services_come_the_process_is_alive_and_refuses_calls() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let listeners = Listeners::bind(any, any).await.unwrap();
+    let (api_addr, admin_addr) = (listeners.api_addr(), listeners.admin_addr());
+    let (clock, _) = Clock::manual(now());
+    let outset = Outset { clock, readiness: Readiness::new(), tasks: Tasks::new() };
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (shutdown, config) = (CancellationToken::new(), ServeConfig::default());
+    let begun = async { begun.await.unwrap() };
+    let serving = serve_later(listeners, begun, outset, &config, shutdown.cancelled());
+
+    let calling = async {
+        let channel = Channel::from_shared(format!("http://{api_addr}")).unwrap().connect().await.unwrap();
+        let mut client = AuthServiceClient::new(channel.clone());
+        let refused = client.sign_in(SignInRequest::default()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        let refusal = Refusal::from_status(&refused).unwrap();
+        assert_eq!(refusal.reason, ErrorReason::ServiceUnavailable);
+        assert_eq!(refusal.metadata["service"], "roamline.auth.v1.AuthService");
+        assert_eq!(health(channel.clone(), "").await, ServingStatus::NotServing);
+        assert!(http(admin_addr, "GET /livez HTTP/1.1", &[]).await.starts_with("HTTP/1.1 200"));
+        assert!(http(admin_addr, "GET /readyz HTTP/1.1", &[]).await.starts_with("HTTP/1.1 503"));
+
+        let signer = Signer::new(CLUSTER, CLUSTER, "a", &generate_key().unwrap()).unwrap();
+        let verifier = Verifier::new(CLUSTER, CLUSTER, Arc::new(Keys(signer.public_key().clone())));
+        let mut watch =
+            HealthClient::new(channel).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+        let mut api = Api::new();
+        api.add(AuthServiceServer::new(Echo));
+        assert!(begin.send((api, Arc::new(verifier))).is_ok());
+        assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+        client.sign_in(SignInRequest::default()).await.unwrap();
+        assert!(http(admin_addr, "GET /readyz HTTP/1.1", &[]).await.starts_with("HTTP/1.1 200"));
+        drop(watch);
+        shutdown.cancel();
+    };
+    let both = async { tokio::join!(serving, calling) };
+    Box::pin(tokio::time::timeout(WITHIN, both)).await.expect("it ends in time").0.unwrap();
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ fn is_corrupt(error: &DbErr) -> bool {
         || sqlstate(error).is_some_and(|state| POSTGRES_CORRUPT.contains(&state.as_ref()))
 }
 
-fn driver(error: &DbErr) -> Option<&SqlxError> {
+pub(crate) fn driver(error: &DbErr) -> Option<&SqlxError> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))

@@ -15,6 +15,7 @@ mod credential;
 mod directory;
 mod entity;
 mod error;
+mod import;
 mod latest;
 mod migration;
 mod open;
@@ -22,6 +23,7 @@ mod phone;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod session;
+mod sqlite;
 mod write;
 mod writer;
 
@@ -39,9 +41,10 @@ use tokio::task::JoinSet;
 use crate::committer::{Committer, QUEUE};
 use crate::writer::{Writer, Writers};
 
-pub use open::{OpenError, SqliteOptions, Synchronous};
+pub use open::{OpenError, SqlDatabase};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresOptions;
+pub use sqlite::{SqliteOptions, Synchronous};
 
 /// What a cluster keeps, in a SQL database.
 #[derive(Debug)]

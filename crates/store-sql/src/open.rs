@@ -1,44 +1,18 @@
-//! How a SQLite file is made and opened, and how any database is brought up to date.
+//! A database as it is found: looked at, brought up to date, and opened as the store of a cluster.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use roamline_domain::ClusterId;
-use sea_orm::sqlx::Connection as _;
-use sea_orm::sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqlxError, SqlxSqliteConnector};
-use sea_orm_migration::MigratorTrait;
+use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, QueryOrder};
+use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait, SchemaManager, seaql_migrations};
 
 use crate::SqlStore;
-use crate::error::{Cause, is_not_a_database};
+use crate::error::Cause;
 use crate::migration::Migrator;
-use crate::writer::{Writer, Writers};
-
-const READERS: u32 = 4;
-/// How long a statement waits for another process that writes.
-const BUSY_FOR: Duration = Duration::from_secs(5);
-/// How long a request waits for a connection.
-const ACQUIRE_FOR: Duration = Duration::from_secs(10);
-
-/// When a commit counts as done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Synchronous {
-    /// When the disk has it: nothing acknowledged is lost, not even by a power failure.
-    #[default]
-    Full,
-    /// When the operating system has it: a power failure may lose the last moments, a killed process nothing.
-    Normal,
-}
-
-/// How a SQLite file is used.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SqliteOptions {
-    /// When a commit counts as done.
-    pub synchronous: Synchronous,
-}
+#[cfg(feature = "postgres")]
+use crate::postgres::{PostgresOptions, PostgresServer};
+use crate::sqlite::{SqliteFile, SqliteOptions};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +48,16 @@ pub enum OpenError {
         #[source]
         source: Cause,
     },
-    /// The database cannot be used: locked, read-only, damaged, out of reach, the disk full.
+    /// The server is not there, or takes nobody at this moment: the same may succeed later.
+    #[error("cannot reach the database {database}")]
+    Unreachable {
+        /// The database and its server.
+        database: String,
+        /// What the driver said.
+        #[source]
+        source: Cause,
+    },
+    /// The database cannot be used: locked, read-only, damaged, the disk full; no such database, user or certificate.
     #[error("cannot open the database {database}")]
     Unusable {
         /// The file, or the database and its server.
@@ -91,6 +74,14 @@ pub enum OpenError {
         /// The first migration that is unknown here.
         migration: String,
     },
+    /// The tables are those of an older version, or not there.
+    #[error("the tables of {database} are not up to date: {} must be applied", .migrations.join(", "))]
+    Pending {
+        /// The file, or the database and its server.
+        database: String,
+        /// What has not been applied, in order.
+        migrations: Vec<String>,
+    },
     /// The tables cannot be brought up to date; nothing was changed.
     #[error("cannot bring the tables of {database} up to date")]
     Migrate {
@@ -102,10 +93,92 @@ pub enum OpenError {
     },
 }
 
+/// A database that holds what a cluster keeps, or shall. It prints without its password.
+#[derive(Clone)]
+pub struct SqlDatabase(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Sqlite(SqliteFile),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresServer>),
+}
+
+impl SqlDatabase {
+    /// A SQLite file, which need not be there yet.
+    pub fn sqlite(path: &Path, options: SqliteOptions) -> Self {
+        Self(Kind::Sqlite(SqliteFile::new(path, options)))
+    }
+
+    /// A PostgreSQL database, given as `postgres://user:password@host:port/name`; what else may stand in the address
+    /// (`sslmode`, `sslrootcert`, `host` for a socket) is what sqlx takes. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// [`OpenError::Url`] when that is no such address.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
+        Ok(Self(Kind::Postgres(Box::new(PostgresServer::new(url, options)?))))
+    }
+
+    /// The migrations that are not applied, in order; changes nothing, and asks for no right to.
+    ///
+    /// # Errors
+    /// [`OpenError`], among others when the database is newer.
+    pub async fn pending(&self) -> Result<Vec<String>, OpenError> {
+        match &self.0 {
+            Kind::Sqlite(file) => file.pending().await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(server) => server.pending().await,
+        }
+    }
+
+    /// Brings the tables up to date, and makes a SQLite file that is not there. What was applied, in order: nothing
+    /// where somebody else was faster; those that migrate at once take turns.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the database is as it was then.
+    pub async fn migrate(&self) -> Result<Vec<String>, OpenError> {
+        match &self.0 {
+            Kind::Sqlite(file) => file.migrate().await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(server) => server.migrate().await,
+        }
+    }
+
+    /// Opens the database, whose tables must be up to date, as the store of a cluster. Must be called in the runtime
+    /// that the store shall live in; the work of commits ends with the store.
+    ///
+    /// # Errors
+    /// [`OpenError`], among others [`OpenError::Pending`].
+    pub async fn open(&self, cluster: ClusterId) -> Result<SqlStore, OpenError> {
+        match &self.0 {
+            Kind::Sqlite(file) => file.open(cluster).await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(server) => server.open(cluster).await,
+        }
+    }
+}
+
+/// The file, or the database and its server, without user and password.
+impl fmt::Display for SqlDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Sqlite(file) => f.write_str(&file.named()),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(server) => f.write_str(server.named()),
+        }
+    }
+}
+
+impl fmt::Debug for SqlDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SqlDatabase({self})")
+    }
+}
+
 impl SqlStore {
-    /// Opens the file as the store of a cluster, and makes it, with its directory, where it is not there; only its
-    /// owner can read it then. Brings the tables up to date first. Must be called in the runtime that the store
-    /// shall live in; the work of commits ends with the store.
+    /// Brings a SQLite file up to date and opens it: [`SqlDatabase::migrate`], then [`SqlDatabase::open`]. Makes it,
+    /// with its directory, where it is not there; only its owner can read it then.
     ///
     /// # Errors
     /// [`OpenError`]; the file is as it was then.
@@ -114,90 +187,68 @@ impl SqlStore {
         cluster: ClusterId,
         options: SqliteOptions,
     ) -> Result<SqlStore, OpenError> {
-        create(path)?;
-        let database = path.display().to_string();
-        let unusable = |error: DbErr| match is_not_a_database(&error) {
-            true => OpenError::NotADatabase { path: path.into() },
-            false => OpenError::Unusable { database: database.clone(), source: error.into() },
-        };
-        let failed = |error: DbErr| match is_not_a_database(&error) {
-            true => OpenError::NotADatabase { path: path.into() },
-            false => OpenError::Migrate { database: database.clone(), source: error.into() },
-        };
-        let writer = Writer::new(writer(path, options).await.map_err(unusable)?, None);
-        migrate(writer.begin().await.map_err(failed)?, &database, failed).await?;
-        let readers = readers(path).await.map_err(unusable)?;
-        let writers = Writers { sessions: writer.clone(), directory: writer.clone(), credentials: writer };
-        let started = SqlStore::start(cluster, readers, writers, None).await;
-        started.map_err(|error| OpenError::Unusable { database, source: error.into() })
+        let database = SqlDatabase::sqlite(path, options);
+        database.migrate().await?;
+        database.open(cluster).await
+    }
+
+    /// Brings a PostgreSQL database up to date and opens it, together with whoever else has opened it:
+    /// [`SqlDatabase::migrate`], then [`SqlDatabase::open`].
+    ///
+    /// # Errors
+    /// [`OpenError`], without the password; the database is as it was then.
+    #[cfg(feature = "postgres")]
+    pub async fn open_postgres(
+        url: &str,
+        cluster: ClusterId,
+        options: PostgresOptions,
+    ) -> Result<SqlStore, OpenError> {
+        let database = SqlDatabase::postgres(url, options)?;
+        database.migrate().await?;
+        database.open(cluster).await
     }
 }
 
-/// Makes the file before SQLite does, because its journals inherit its mode.
-fn create(path: &Path) -> Result<(), OpenError> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        let made = builder.create(parent);
-        made.map_err(|source| OpenError::CreateDirectory { path: parent.into(), source })?;
+/// What is known here, in order.
+pub(crate) fn all_migrations() -> Vec<String> {
+    Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
+}
+
+/// What is not applied, in order; reads only.
+pub(crate) async fn pending<'c>(
+    db: impl IntoSchemaManagerConnection<'c>,
+    database: &str,
+    failed: impl Fn(DbErr) -> OpenError,
+) -> Result<Vec<String>, OpenError> {
+    let applied = applied(&SchemaManager::new(db)).await.map_err(failed)?;
+    let mut known = all_migrations();
+    if let Some(unknown) = applied.iter().find(|applied| !known.contains(applied)) {
+        return Err(OpenError::Newer { database: database.to_owned(), migration: unknown.clone() });
     }
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(path);
-    opened.map(drop).map_err(|source| OpenError::CreateFile { path: path.into(), source })
+    known.retain(|known| !applied.contains(known));
+    Ok(known)
 }
 
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_FOR)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
+/// What is applied, in order. The crate's own way makes a table where there is none, for which a right is needed.
+async fn applied(manager: &SchemaManager<'_>) -> Result<Vec<String>, DbErr> {
+    if !manager.has_table(Migrator::migration_table_name().to_string()).await? {
+        return Ok(Vec::new());
+    }
+    let rows = seaql_migrations::Entity::find().order_by_asc(seaql_migrations::Column::Version);
+    Ok(rows.all(manager.get_connection()).await?.into_iter().map(|row| row.version).collect())
 }
 
-fn file(path: &Path) -> SqliteConnectOptions {
-    use sea_orm::sqlx::ConnectOptions as _;
-    SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(BUSY_FOR)
-        .foreign_keys(true)
-        .statement_cache_capacity(512)
-        .disable_statement_logging()
-}
-
-async fn writer(path: &Path, options: SqliteOptions) -> Result<DatabaseConnection, DbErr> {
-    let synchronous = match options.synchronous {
-        Synchronous::Full => SqliteSynchronous::Full,
-        Synchronous::Normal => SqliteSynchronous::Normal,
-    };
-    let options = file(path).journal_mode(SqliteJournalMode::Wal).synchronous(synchronous);
-    // SQLite ends a transaction by itself when, say, the disk is full; the driver goes on counting it. Such a
-    // connection is not used again.
-    let whole = pool(1).after_release(|connection, _| {
-        Box::pin(async move {
-            connection.ping().await?;
-            Ok(!connection.is_in_transaction())
-        })
-    });
-    connect(whole, options).await
-}
-
-async fn readers(path: &Path) -> Result<DatabaseConnection, DbErr> {
-    connect(pool(READERS), file(path).read_only(true)).await
-}
-
-async fn connect(
-    pool: SqlitePoolOptions,
-    options: SqliteConnectOptions,
-) -> Result<DatabaseConnection, DbErr> {
-    let connected: Result<SqlitePool, SqlxError> = pool.connect_with(options).await;
-    let pool = connected.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+/// As [`pending`]; that something is, is an error.
+pub(crate) async fn up_to_date<'c>(
+    db: impl IntoSchemaManagerConnection<'c>,
+    database: &str,
+    failed: impl Fn(DbErr) -> OpenError,
+) -> Result<(), OpenError> {
+    let migrations = pending(db, database, failed).await?;
+    match migrations.is_empty() {
+        true => Ok(()),
+        false => Err(OpenError::Pending { database: database.to_owned(), migrations }),
+    }
 }
 
 /// All migrations in one transaction, in which nobody else migrates: two processes that start at once take turns, and
@@ -206,13 +257,11 @@ pub(crate) async fn migrate(
     tx: DatabaseTransaction,
     database: &str,
     failed: impl Fn(DbErr) -> OpenError,
-) -> Result<(), OpenError> {
-    let applied = Migrator::get_migration_models(&tx).await.map_err(&failed)?;
-    let known = Migrator::migrations();
-    let unknown = applied.into_iter().find(|row| known.iter().all(|known| known.name() != row.version));
-    if let Some(unknown) = unknown {
-        return Err(OpenError::Newer { database: database.to_owned(), migration: unknown.version });
+) -> Result<Vec<String>, OpenError> {
+    let pending = pending(&tx, database, &failed).await?;
+    if !pending.is_empty() {
+        Migrator::up(&tx, None).await.map_err(&failed)?;
     }
-    Migrator::up(&tx, None).await.map_err(&failed)?;
-    tx.commit().await.map_err(&failed)
+    tx.commit().await.map_err(&failed)?;
+    Ok(pending)
 }

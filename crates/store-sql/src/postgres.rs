@@ -6,20 +6,25 @@
 //! would not. So versions that were read hold until COMMIT, no transaction is ever to be repeated, and events become
 //! visible in the order of their places, without gaps. Readers wait for nobody; theirs is REPEATABLE READ, one instant
 //! for all statements of a transaction.
+//!
+//! The address says whether TLS is asked for (`sslmode`): rustls with aws-lc-rs speaks it. With `verify-ca` and
+//! `verify-full`, a certificate is believed that one in `sslrootcert` or a public authority has signed.
 
+use std::io::{self, ErrorKind::InvalidData, ErrorKind::TimedOut};
 use std::time::Duration;
 
 use roamline_domain::ClusterId;
+use roamline_store::StoreError;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlxPostgresConnector,
-    Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlxError,
+    SqlxPostgresConnector, Statement, TransactionTrait,
 };
 
 use crate::SqlStore;
-use crate::error::Cause;
-use crate::open::{OpenError, migrate};
+use crate::error::{Cause, driver};
+use crate::open::{OpenError, migrate, pending, up_to_date};
 use crate::writer::{Writer, Writers};
 
 /// How long a request waits for the server or for a connection.
@@ -30,6 +35,9 @@ const SETTINGS: [(&str, &str); 2] = [("lock_timeout", "5s"), ("idle_in_transacti
 const WRITES: [(&str, &str); 1] = [("default_transaction_isolation", "read committed")];
 const READS: [(&str, &str); 2] =
     [("default_transaction_isolation", "repeatable read"), ("default_transaction_read_only", "on")];
+
+/// Classes of SQLSTATE that pass: connection exceptions, insufficient resources, an operator's intervention.
+const PASSING: [&str; 3] = ["08", "53", "57"];
 
 /// How a PostgreSQL database is used.
 #[derive(Clone, Copy, Debug)]
@@ -46,47 +54,112 @@ impl Default for PostgresOptions {
     }
 }
 
-impl SqlStore {
-    /// Opens a database, given as `postgres://user:password@host:port/name`, as the store of a
-    /// cluster, together with whoever else has opened it. Brings the tables up to date first. Must be called in the
-    /// runtime that the store shall live in; the work of commits ends with the store.
-    ///
-    /// There is no TLS yet: a database that demands it, or a URL that does (`sslmode=require` and stricter), is refused.
-    ///
-    /// A store that was opened outlives the loss of its server: what is asked meanwhile is unavailable. Where a
-    /// connection is lost in the middle of COMMIT, nobody knows whether it was made; that is unavailable too, and a
-    /// repeat finds out by the versions it reads.
-    ///
-    /// # Errors
-    /// [`OpenError`], without the password; the database is as it was then.
-    pub async fn open_postgres(
-        url: &str,
-        cluster: ClusterId,
-        options: PostgresOptions,
-    ) -> Result<SqlStore, OpenError> {
+/// A database and its server.
+#[derive(Clone)]
+pub(crate) struct PostgresServer {
+    server: PgConnectOptions,
+    name: String,
+    options: PostgresOptions,
+}
+
+/// A store that was opened outlives the loss of its server: what is asked meanwhile is unavailable. Where a connection
+/// is lost in the middle of COMMIT, nobody knows whether it was made; that is unavailable too, and a repeat finds out
+/// by the versions it reads.
+impl PostgresServer {
+    pub(crate) fn new(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
         let server = server(url).map_err(|source| OpenError::Url { source })?;
-        let database = named(&server);
-        let unusable = |source: Cause| OpenError::Unusable { database: database.clone(), source };
-        answers(&server).await.map_err(unusable)?;
+        Ok(Self { name: named(&server), server, options })
+    }
+
+    /// Without user and password.
+    pub(crate) fn named(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) async fn pending(&self) -> Result<Vec<String>, OpenError> {
+        self.answers().await?;
+        let reader = pool(self.server.clone().options(READS), 1);
+        let found = pending(&reader, &self.name, |error| self.unusable(error)).await;
+        close(reader).await;
+        found
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<Vec<String>, OpenError> {
+        self.answers().await?;
+        let connection = pool(self.server.clone().options(WRITES), 1);
+        let failed = |error| match self.unusable(error) {
+            OpenError::Unusable { database, source } => OpenError::Migrate { database, source },
+            unreachable => unreachable,
+        };
+        let migrated = match begin_migration(&connection).await {
+            Ok(tx) => migrate(tx, &self.name, failed).await,
+            Err(error) => Err(failed(error)),
+        };
+        close(connection).await;
+        migrated
+    }
+
+    pub(crate) async fn open(&self, cluster: ClusterId) -> Result<SqlStore, OpenError> {
+        self.answers().await?;
+        let readers = self.options.max_connections.saturating_sub(3).max(1);
+        let readers = pool(self.server.clone().options(READS), readers);
+        up_to_date(&readers, &self.name, |error| self.unusable(error)).await?;
 
         let writer = |part: &str| {
             let turn = turn(&format!("roamline {part} of {cluster}"));
-            Writer::new(pool(server.clone().options(WRITES), 1), Some(turn))
+            Writer::new(pool(self.server.clone().options(WRITES), 1), Some(turn))
         };
         let writers = Writers {
             sessions: writer("sessions"),
             directory: writer("directory"),
             credentials: writer("credentials"),
         };
-        let failed = |error: DbErr| OpenError::Migrate { database: database.clone(), source: error.into() };
-        let tx = begin_migration(writers.directory.connection()).await.map_err(failed)?;
-        migrate(tx, &database, failed).await?;
-
-        let readers = options.max_connections.saturating_sub(3).max(1);
-        let readers = pool(server.options(READS), readers);
-        let started = SqlStore::start(cluster, readers, writers, Some(options.look_every)).await;
-        started.map_err(|error| unusable(error.into()))
+        let started = SqlStore::start(cluster, readers, writers, Some(self.options.look_every)).await;
+        started.map_err(|error| match error {
+            StoreError::Unavailable(source) => OpenError::Unreachable { database: self.name.clone(), source },
+            StoreError::Corrupt { .. } => {
+                OpenError::Unusable { database: self.name.clone(), source: error.into() }
+            }
+        })
     }
+
+    /// That the database can be reached: a pool would only say that it has waited in vain.
+    async fn answers(&self) -> Result<(), OpenError> {
+        let connect = async { self.server.connect().await?.close().await };
+        let connected = match tokio::time::timeout(ACQUIRE_FOR, connect).await {
+            Ok(connected) => connected,
+            Err(_) => Err(SqlxError::Io(io::Error::new(TimedOut, "the server does not answer"))),
+        };
+        connected.map_err(|error| match may_pass(&error) {
+            true => OpenError::Unreachable { database: self.name.clone(), source: error.into() },
+            false => OpenError::Unusable { database: self.name.clone(), source: error.into() },
+        })
+    }
+
+    fn unusable(&self, error: DbErr) -> OpenError {
+        match driver(&error).is_some_and(may_pass) {
+            true => OpenError::Unreachable { database: self.name.clone(), source: error.into() },
+            false => OpenError::Unusable { database: self.name.clone(), source: error.into() },
+        }
+    }
+}
+
+/// Whether the same may succeed later without anybody's doing: the server cannot be reached, begins or ends, or takes
+/// no more connections. A certificate that is not believed is an error of reading, too, and stays one.
+fn may_pass(error: &SqlxError) -> bool {
+    match error {
+        SqlxError::Io(error) => error.kind() != InvalidData,
+        SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
+        SqlxError::Database(error) => {
+            error.code().is_some_and(|state| PASSING.iter().any(|class| state.starts_with(class)))
+        }
+        _ => false,
+    }
+}
+
+async fn close(connection: DatabaseConnection) {
+    // The server sees to what is left.
+    let _ = connection.close().await;
 }
 
 fn server(url: &str) -> Result<PgConnectOptions, Cause> {
@@ -107,13 +180,6 @@ fn named(server: &PgConnectOptions) -> String {
         Some(socket) => format!("{name} at {}", socket.display()),
         None => format!("{name} at {}:{}", server.get_host(), server.get_port()),
     }
-}
-
-/// That the database can be reached: a pool would only say that it has waited in vain.
-async fn answers(server: &PgConnectOptions) -> Result<(), Cause> {
-    let connected = tokio::time::timeout(ACQUIRE_FOR, server.connect()).await;
-    let connection = connected.map_err(|_| "the server does not answer")??;
-    Ok(connection.close().await?)
 }
 
 fn pool(server: PgConnectOptions, connections: u32) -> DatabaseConnection {

@@ -19,6 +19,22 @@ where
     Ok(())
 }
 
+/// Writes rows, except those whose keys are there already.
+pub(crate) async fn insert_new<E>(tx: &DatabaseTransaction, rows: Vec<E::Model>) -> Result<(), DbErr>
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+{
+    let keys: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
+    let keep = OnConflict::columns(keys).do_nothing().to_owned();
+    let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
+    while rows.peek().is_some() {
+        let some = E::insert_many(rows.by_ref().take(ROWS));
+        some.on_conflict(keep.clone()).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
 /// Writes rows; one whose key is there replaces the one that is. No key may be among them twice.
 pub(crate) async fn upsert<E>(tx: &DatabaseTransaction, rows: Vec<E::Model>) -> Result<(), DbErr>
 where

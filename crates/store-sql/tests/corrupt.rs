@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use roamline_domain::credential::{Attempts, PrincipalKind};
-use roamline_domain::directory::Kind;
+use roamline_domain::directory::{Kind, Resource};
 use roamline_store::conformance::fixture::{
     agent, at, device, line, log_in, log_out, person, phone, profile, reply, request_id, user,
 };
 use roamline_store::{
-    Change, CredentialStore, DirectoryError, DirectoryStore, EventsError, Expect, KeyRecord, Principal,
-    SecretRecord, SessionStore, StoreError,
+    Change, CredentialStore, DirectoryError, DirectoryStore, EventsError, Expect, ImportError, ImportStore,
+    KeyRecord, ListQuery, Principal, SecretRecord, SessionStore, StageError, StoreError,
 };
 use roamline_store_sql::{SqlStore, SqliteOptions, Synchronous};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -27,8 +28,13 @@ async fn filled(store: &Arc<SqlStore>) {
     commit.reply = Some(reply("r", 100));
     SessionStore::commit(&**store, commit).await.unwrap();
     let resources = [line("1"), profile("p", &["1"]), device(PHONE, &["1"]), person("a", &["p"], Some("7"))];
-    let puts = resources.map(|resource| Change::Put { resource, expect: Expect::Absent });
+    let puts = resources.map(put);
     DirectoryStore::commit(&**store, puts.to_vec(), at(0)).await.unwrap();
+    store.open_import("file", "id", at(0)).await.unwrap();
+    let keep = Change::Keep { key: line("1").key(), version: Some(1) };
+    let delete = Change::Delete { key: profile("p", &[]).key(), version: 1 };
+    let staged = vec![(1, put(profile("q", &["2"]))), (1, put(line("2"))), (1, keep), (2, delete)];
+    store.stage("id", 1, staged, 3, at(0)).await.unwrap();
     let secret = SecretRecord { hash: "x".into(), must_change: false, set_at: at(0) };
     let principal = Principal {
         name: "a".parse().unwrap(),
@@ -65,7 +71,7 @@ async fn read_all(store: &Arc<SqlStore>) -> Seen {
     seen.note(store.phone(&phone(1)).await.err());
     seen.note(store.session(&"00000000000100000000000001".parse().unwrap()).await.err());
     seen.note(SessionStore::list(&**store, Some(&user(1)), None, 10).await.err());
-    seen.note(store.snapshot(None).await.err());
+    seen.note(SessionStore::snapshot(&**store, None).await.err());
     seen.note(store.due(Timestamp::MAX, 10).await.err());
     seen.note(store.next_deadline().await.err());
     seen.note(store.events(0, 10).await.err().and_then(|error| match error {
@@ -75,20 +81,45 @@ async fn read_all(store: &Arc<SqlStore>) -> Seen {
     seen.note(store.reply(&request_id("r"), at(0)).await.err());
     seen.note(store.find(&[line("1").key(), profile("p", &[]).key()]).await.err());
     for kind in Kind::ALL {
-        seen.note(DirectoryStore::list(&**store, kind, None, 10).await.err());
+        seen.note(DirectoryStore::list(&**store, kind, &ListQuery::names_after(None, 10)).await.err());
     }
-    seen.note(store.used_by(&line("1").key(), 10).await.err());
+    let mut pages = DirectoryStore::snapshot(&**store);
+    while let Some(page) = pages.next().await {
+        seen.note(page.err());
+    }
+    seen.note(store.owners(&profile(PHONE, &[]).claims()).await.err());
+    seen.note(store.used_by(&line("1").key(), None, 10).await.err());
+    seen.note(store.first_users(&[line("1").key()], Kind::Phone).await.err());
+    read_import(store, &mut seen).await;
     seen.note(store.principal(&"a".parse().unwrap()).await.err());
     seen.note(store.keys().await.err());
     let delete = Change::Delete { key: line("1").key(), version: 1 };
-    let put = Change::Put { resource: profile(PHONE, &["1"]), expect: Expect::Absent };
-    for change in [delete, put] {
+    for change in [delete, put(profile(PHONE, &["1"]))] {
         let made = DirectoryStore::commit(&**store, vec![change], at(0)).await;
         if let Err(DirectoryError::Store(error)) = made {
             seen.note(Some(error));
         }
     }
     seen
+}
+
+async fn read_import(store: &Arc<SqlStore>, seen: &mut Seen) {
+    seen.note(store.open_import("file", "another id", at(0)).await.err());
+    seen.note(store.find_import("id").await.err());
+    seen.note(store.find_staged("id", &[line("2").key(), profile("q", &[]).key()]).await.err());
+    seen.note(store.staged("id", 0, 10).await.err());
+    match store.stage("id", 3, vec![(3, put(line("3")))], 4, at(0)).await {
+        Err(StageError::Store(error)) => seen.note(Some(error)),
+        staged => drop(staged),
+    }
+    match store.commit_import("id", at(0), true).await {
+        Err(ImportError::Store(error)) => seen.note(Some(error)),
+        checked => drop(checked),
+    }
+}
+
+fn put(resource: Resource) -> Change {
+    Change::Put { resource, expect: Expect::Absent }
 }
 
 async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {

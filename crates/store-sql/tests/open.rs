@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use roamline_store::SessionStore;
 use roamline_store::conformance::fixture::{agent, everything, log_in, log_out};
-use roamline_store_sql::{OpenError, SqlStore, SqliteOptions};
+use roamline_store_sql::{OpenError, SqlDatabase, SqlStore, SqliteOptions};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 async fn open(path: &Path) -> Result<SqlStore, OpenError> {
@@ -59,6 +60,35 @@ async fn two_that_open_a_new_file_at_once_both_find_it_made() {
     let (one, two) = tokio::join!(open(&path), open(&path));
     one.unwrap();
     two.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_eight_that_migrate_a_new_file_at_once_one_does_and_the_others_find_it_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = SqlDatabase::sqlite(&directory.path().join("roamline.db"), SqliteOptions::default());
+    let pending = database.pending().await.unwrap();
+    let applied = join_all((0..8).map(|_| async { database.migrate().await.unwrap() })).await;
+    assert_eq!(applied.iter().filter(|applied| **applied == pending).count(), 1, "{applied:?}");
+    assert_eq!(applied.iter().filter(|applied| applied.is_empty()).count(), 7, "{applied:?}");
+    assert!(database.pending().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn looking_for_a_file_or_opening_it_as_it_is_makes_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roamline.db");
+    let database = SqlDatabase::sqlite(&path, SqliteOptions::default());
+    let pending = database.pending().await.unwrap();
+    assert_eq!(pending.first().map(String::as_str), Some("m0001_first"));
+    let refused = database.open("main".parse().unwrap()).await.map(drop).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::Pending { migrations, .. } if *migrations == pending),
+        "{refused:?}"
+    );
+    assert!(!path.exists());
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(database.pending().await.unwrap(), pending);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -119,6 +149,32 @@ async fn the_migrations_make_the_tables_that_are_written_down() {
     let made = schema(&raw(&path).await).await;
     drop(store);
     assert_eq!(made, include_str!("schema.sql"), "the tables are now:\n{made}");
+}
+
+/// The text of every migration, as it was when it was frozen. One that is there may have been applied somewhere: it is
+/// never changed again, not even where the tables stay the same, because nobody could tell the two apart.
+const FROZEN: &[(&str, &str)] =
+    &[("m0001_first.rs", "bc18fc0c994487b1"), ("m0002_imports.rs", "52043d7de141f224")];
+
+#[test]
+fn a_migration_is_not_changed_once_it_is_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/migration");
+    let mut found: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    let found: Vec<_> = found
+        .iter()
+        .map(|path| (path.file_name().unwrap().to_str().unwrap(), fingerprint(&std::fs::read(path).unwrap())))
+        .collect();
+    let found: Vec<_> = found.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    assert_eq!(found, FROZEN, "a changed one is to be changed back, a new one to be added to the list");
+}
+
+/// FNV-1a.
+fn fingerprint(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
 }
 
 async fn schema(db: &DatabaseConnection) -> String {

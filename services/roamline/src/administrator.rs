@@ -21,7 +21,8 @@ struct AdminFile {
 
 /// Sees to it that there is an administrator and that the file names him and the server's address. The file is
 /// written before the credential is: a crash in between leaves a password that nobody has yet, and the next start
-/// gives it to the administrator.
+/// gives it to the administrator. Where another server on the same store has made him, his password is unknown here, and
+/// there is no file.
 ///
 /// # Errors
 /// When the file cannot be read or written, or the store fails.
@@ -32,9 +33,9 @@ pub(crate) async fn ensure(data: &DataDir, auth: &Auth, server: &str) -> anyhow:
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
     };
-    let password = match known {
-        Some(file) if file.name == NAME => SecretString::from(file.password),
-        _ => roamline_auth::random_password()?,
+    let (password, is_new) = match known {
+        Some(file) if file.name == NAME => (SecretString::from(file.password), false),
+        _ => (roamline_auth::random_password()?, true),
     };
     let file = AdminFile {
         server: server.to_owned(),
@@ -44,6 +45,10 @@ pub(crate) async fn ensure(data: &DataDir, auth: &Auth, server: &str) -> anyhow:
     let text = toml::to_string(&file).context("the administrator's file cannot be written out")?;
     data.write_private(FILE, &text)?;
     let name: PrincipalName = NAME.parse()?;
-    auth.ensure_administrator(&name, &password).await.context("the administrator cannot be created")?;
+    let made = auth.ensure_administrator(&name, &password).await;
+    if !made.context("the administrator cannot be created")? && is_new {
+        tracing::info!("the administrator is there already; his password is where the first server wrote it");
+        std::fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The configuration of the process: a section for each part, each part's own struct.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use roamline_auth::AuthConfig;
 use roamline_serve::ServeConfig;
@@ -8,7 +8,8 @@ use roamline_serve::config::ConfigError;
 use roamline_serve::telemetry::Format;
 use roamline_session::SessionConfig;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,13 +22,46 @@ pub(crate) struct Config {
     pub log: LogConfig,
 }
 
-/// The embedded store.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Where everything is kept: in PostgreSQL where there is a `url`, else in a SQLite file in the data directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StoreConfig {
-    /// What an acknowledged change has survived: `full`, the loss of the machine; `normal`, the end of the process
-    /// (a loss of power may take the last moments).
+    /// Address of a PostgreSQL database: `postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=FILE`.
+    /// Several processes with one cluster id on one database are replicas of each other.
+    #[schemars(with = "String")]
+    pub url: Secret,
+    /// A file with the address, in place of `url`.
+    pub url_file: PathBuf,
+    /// Connections of this process to PostgreSQL at most; at least 4 are made.
+    pub max_connections: u32,
+    /// Who brings the tables up to date: `auto`, the server when it starts; `manual`, `roamline migrate`, and the
+    /// server is not ready until that is done. `auto` for SQLite and `manual` for PostgreSQL if it is not set.
+    pub migrate: Option<Migrate>,
+    /// What an acknowledged change has survived in SQLite: `full`, the loss of the machine; `normal`, the end of the
+    /// process (a loss of power may take the last moments).
     pub durability: Durability,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: Secret::default(),
+            url_file: PathBuf::new(),
+            max_connections: 10,
+            migrate: None,
+            durability: Durability::default(),
+        }
+    }
+}
+
+/// Who brings the tables up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Migrate {
+    /// The server, when it starts.
+    Auto,
+    /// Somebody, with `roamline migrate`.
+    Manual,
 }
 
 /// How far a change has gone when it is acknowledged.
@@ -39,6 +73,30 @@ pub(crate) enum Durability {
     Full,
     /// To the operating system.
     Normal,
+}
+
+/// A text that is neither printed nor written out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(SecretString);
+
+impl Secret {
+    /// The text, for the one place that needs it.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("")
+    }
 }
 
 /// Logs, on standard error.
@@ -63,4 +121,19 @@ impl Default for LogConfig {
 /// When the file cannot be read, or a key or value is wrong.
 pub(crate) fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     roamline_serve::config::load(file, "ROAMLINE_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_and_neither_printed_nor_written_out() {
+        let url = "postgres://roamline:s3cret@db/roamline";
+        let store: StoreConfig = toml::from_str(&format!("url = '{url}'\nmigrate = 'auto'")).unwrap();
+        assert_eq!(store.url.expose(), url);
+        assert_eq!(store.migrate, Some(Migrate::Auto));
+        let written = toml::to_string(&store).unwrap();
+        assert!(!format!("{store:?} {written}").contains("s3cret"), "{store:?} {written}");
+    }
 }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// A data directory that this process owns until the value is dropped.
+/// A data directory that this process has, for itself or together with others, until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDir {
@@ -20,6 +20,37 @@ impl DataDir {
     /// # Errors
     /// When it cannot be made or written, or another process has it.
     pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+        let mut data = Self::open(path)?;
+        data.own()?;
+        Ok(data)
+    }
+
+    /// As [`DataDir::take`], but together with others that share it: for those who look at the store or migrate it.
+    ///
+    /// # Errors
+    /// When it cannot be made or written, or another process has it for itself.
+    pub(crate) fn share(path: &Path) -> anyhow::Result<Self> {
+        let mut data = Self::open(path)?;
+        let locked = data.lock.try_lock_shared();
+        data.locked(locked)?;
+        Ok(data)
+    }
+
+    /// Takes a directory that was shared.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub(crate) fn own(&mut self) -> anyhow::Result<()> {
+        let locked = self.lock.try_lock();
+        self.locked(locked)?;
+        self.lock
+            .set_len(0)
+            .and_then(|()| self.lock.rewind())
+            .and_then(|()| write!(self.lock, "{}", std::process::id()))
+            .with_context(|| format!("the data directory {} cannot be written", self.path.display()))
+    }
+
+    fn open(path: &Path) -> anyhow::Result<Self> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -27,46 +58,42 @@ impl DataDir {
             .with_context(|| format!("the data directory {} cannot be made", path.display()))?;
         let path = fs::canonicalize(path)
             .with_context(|| format!("the data directory {} cannot be entered", path.display()))?;
-        let lock_path = path.join("lock");
-        let mut lock = OpenOptions::new()
+        let lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&lock_path)
+            .open(path.join("lock"))
             .with_context(|| format!("the data directory {} cannot be written", path.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
+        Ok(Self { path, lock })
+    }
+
+    fn locked(&mut self, locked: Result<(), TryLockError>) -> anyhow::Result<()> {
+        match locked {
+            Ok(()) => Ok(()),
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                let _ = lock.read_to_string(&mut holder);
+                let _ = self.lock.read_to_string(&mut holder);
+                let holder = match holder.trim() {
+                    "" => String::new(),
+                    id => format!(" (process {id})"),
+                };
                 bail!(
-                    "the data directory {} is in use by another roamline (process {}); stop that one, or choose \
-                     another directory with --data",
-                    path.display(),
-                    holder.trim()
+                    "the data directory {} is in use by another roamline{holder}; stop that one, or choose another \
+                     directory with --data",
+                    self.path.display(),
                 );
             }
             Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("{} cannot be locked", lock_path.display()));
+                Err(error).with_context(|| format!("{} cannot be locked", self.path.join("lock").display()))
             }
         }
-        lock.set_len(0)
-            .and_then(|()| lock.rewind())
-            .and_then(|()| write!(lock, "{}", std::process::id()))
-            .with_context(|| format!("the data directory {} cannot be written", path.display()))?;
-        Ok(Self { path, _lock: lock })
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The database.
-    pub(crate) fn database(&self) -> PathBuf {
-        self.path.join("roamline.db")
     }
 
     /// Replaces a file whole, readable by the user alone: it is there as it was or as it shall be, never in between.
@@ -110,8 +137,20 @@ mod tests {
         let first = DataDir::take(&home.path().join("data")).unwrap();
         let refused = DataDir::take(&home.path().join("data")).unwrap_err().to_string();
         assert!(refused.contains("in use") && refused.contains(&std::process::id().to_string()), "{refused}");
+        assert!(DataDir::share(&home.path().join("data")).is_err());
         drop(first);
         assert!(DataDir::take(&home.path().join("data")).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_is_shared_is_taken_by_the_last_who_has_it() {
+        let home = tempfile::tempdir().unwrap();
+        let mut first = DataDir::share(home.path()).unwrap();
+        let second = DataDir::share(home.path()).unwrap();
+        assert!(DataDir::take(home.path()).is_err() && first.own().is_err());
+        drop(second);
+        first.own().unwrap();
+        assert!(DataDir::share(home.path()).is_err());
     }
 
     #[test]

@@ -31,9 +31,9 @@ impl Directory {
 
     /// The first users and phones, at most a thousand of each.
     pub(crate) async fn users_and_phones(&self) -> anyhow::Result<(Vec<User>, Vec<Phone>)> {
-        let page = |page_size| ListUsersRequest { page_size, page_token: String::new() };
-        let users = UserServiceClient::new(self.link.clone()).list_users(page(1000)).await?.into_inner();
-        let all = ListPhonesRequest { page_size: 1000, page_token: String::new() };
+        let all = ListUsersRequest { page_size: 1000, ..Default::default() };
+        let users = UserServiceClient::new(self.link.clone()).list_users(all).await?.into_inner();
+        let all = ListPhonesRequest { page_size: 1000, ..Default::default() };
         let phones = PhoneServiceClient::new(self.link.clone()).list_phones(all).await?.into_inner();
         Ok((users.users, phones.phones))
     }

@@ -5,12 +5,20 @@ mod cli;
 mod config;
 mod data_dir;
 mod demo;
+mod migrate;
 mod report;
+mod store;
 mod up;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::cli::{Cli, Command, Place};
+use crate::config::Config;
+use crate::migrate::Outcome;
+use crate::store::Store;
 
 /// Each PIN takes 19 MiB for some milliseconds. The system's allocator keeps such blocks for every thread that ever
 /// asked for one, 900 MiB after some hundred logins; this one gives them back.
@@ -19,12 +27,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
 const EXIT_CONFIG: u8 = 78;
+/// `migrate --check` has found something to apply.
+const EXIT_PENDING: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli::Cli { command: cli::Command::Up(options) } = cli::Cli::parse();
-    let config = match config::load(options.config.as_deref()) {
-        Ok(config) => config,
-        Err(error) => return fail(&error.into(), EXIT_CONFIG),
+    let command = Cli::parse().command;
+    let (config, data, store) = match configure(command.place()) {
+        Ok(configured) => configured,
+        Err(error) => return fail(&error, EXIT_CONFIG),
     };
     let telemetry = match roamline_serve::telemetry::init(config.log.format, &config.log.filter) {
         Ok(guard) => guard,
@@ -34,12 +44,30 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), 1),
     };
-    let ended = runtime.block_on(up::run(options, config));
+    let ended = match command {
+        Command::Up(options) => {
+            runtime.block_on(up::run(&options, &config, &data, &store)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Migrate(options) => {
+            runtime.block_on(migrate::run(&store, &data, options.check)).map(|outcome| match outcome {
+                Outcome::UpToDate => ExitCode::SUCCESS,
+                Outcome::Pending => ExitCode::from(EXIT_PENDING),
+            })
+        }
+    };
     drop(telemetry);
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
-    }
+    ended.unwrap_or_else(|error| fail(&error, 1))
+}
+
+/// The configuration, the data directory, and the store that they mean.
+fn configure(place: &Place) -> anyhow::Result<(Config, PathBuf, Store)> {
+    let config = config::load(place.config.as_deref())?;
+    let data = match &place.data {
+        Some(path) => path.clone(),
+        None => data_dir::default_path()?,
+    };
+    let store = Store::new(&config.store, &data)?;
+    Ok((config, data, store))
 }
 
 /// One line on standard error, with the chain of causes.

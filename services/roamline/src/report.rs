@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::store::Store;
 use crate::{data_dir, demo};
 
 /// Users and phones that are listed one by one.
@@ -23,6 +24,7 @@ pub(crate) struct Addresses {
 pub(crate) async fn print(
     site: &demo::Directory,
     addresses: &Addresses,
+    store: &Store,
     data: &Path,
     demo: bool,
 ) -> anyhow::Result<()> {
@@ -33,6 +35,9 @@ pub(crate) async fn print(
         addresses.admin,
         data.display()
     );
+    if !store.is_embedded() {
+        text.push_str(&format!("  store  {}\n", store.database()));
+    }
     if users.is_empty() && phones.is_empty() {
         text.push_str("\nThe directory is empty. Import a site, or start with --demo.\n");
     }

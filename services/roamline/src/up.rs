@@ -1,98 +1,148 @@
-//! `roamline up`: every service in one process, on one port, over one embedded store. They speak gRPC to each other
-//! here as anywhere.
+//! `roamline up`: every service in one process, on one port, over one store: an embedded one, or a PostgreSQL database
+//! that other such processes use, too. They speak gRPC to each other here as anywhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use roamline_auth::Auth;
-use roamline_profile::Profile;
+use anyhow::{Context, bail};
+use roamline_auth::{Auth, GrpcPolicy};
+use roamline_profile::{GrpcSessions, Profile};
 use roamline_proto::auth::PrincipalKind;
-use roamline_serve::{Api, Clock, Ids, Listeners, Process, Readiness, Tasks, serve};
+use roamline_serve::{Api, Clock, Ids, Listeners, Outset, Readiness, Tasks, serve_later};
 use roamline_session::{GrpcPeers, Session};
-use roamline_store_sql::{SqlStore, SqliteOptions, Synchronous};
-use roamline_token::{Bearer, ServiceToken, scopes_of};
+use roamline_token::{Bearer, ServiceToken, Verifier, scopes_of};
+use tokio::sync::oneshot;
+use tokio::time::interval;
 use tonic::transport::Endpoint;
 
 use crate::cli::UpOptions;
-use crate::config::{Config, Durability};
-use crate::data_dir::{self, DataDir};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::report::Addresses;
+use crate::store::Store;
 use crate::{administrator, demo, report};
 
 /// How long the process may act as an administrator of itself while it begins.
 const BEGINNING: Duration = Duration::from_secs(300);
+/// How often, and how many times, a data directory that others share is asked for.
+const OWN_EVERY: Duration = Duration::from_millis(100);
+const OWN_TRIES: u32 = 100;
 
-/// Runs until the process is told to stop.
+/// Runs until the process is told to stop. The ports answer from the beginning; services come when the store is open.
 ///
 /// # Errors
 /// When it cannot begin: the directory is in use or cannot be written, an address is taken, the store is broken.
-pub(crate) async fn run(options: UpOptions, config: Config) -> anyhow::Result<()> {
-    let path = match &options.data {
-        Some(path) => path.clone(),
-        None => data_dir::default_path()?,
-    };
-    let data = DataDir::take(&path)?;
+pub(crate) async fn run(
+    options: &UpOptions,
+    config: &Config,
+    data: &Path,
+    store: &Store,
+) -> anyhow::Result<()> {
+    let shared = store.is_embedded() && store.waits();
+    let data = if shared { DataDir::share(data)? } else { DataDir::take(data)? };
     let listeners = Listeners::bind(options.listen, options.admin_listen).await?;
     let (api_addr, admin_addr) = (listeners.api_addr(), listeners.admin_addr());
     if !api_addr.ip().is_loopback() {
         tracing::warn!(%api_addr, "the API is served without TLS beyond this machine: PINs and tokens can be read");
     }
 
-    let synchronous = match config.store.durability {
-        Durability::Full => Synchronous::Full,
-        Durability::Normal => Synchronous::Normal,
-    };
-    let cluster = options.cluster_id.clone();
-    let store = SqlStore::open_sqlite(&data.database(), cluster.clone(), SqliteOptions { synchronous })
-        .await
-        .context("the store cannot be opened")?;
-    let store = Arc::new(store);
-
     let (clock, tasks, readiness) = (Clock::system(), Tasks::new(), Readiness::new());
-    let starting = readiness.hold("starting");
-    let server = format!("http://{}", reachable(api_addr));
-    let channel =
-        Endpoint::from_shared(server.clone()).context("the API's address is no address")?.connect_lazy();
-
-    let auth = Auth::build(&config.auth, store.clone(), &cluster, clock.clone(), Ids::new())
-        .await
-        .context("the auth service cannot begin")?;
-    administrator::ensure(&data, &auth, &server).await?;
-    let bearer = Bearer::service(ServiceToken::new(auth.signer(), "session", clock.reader()));
-    let peers = Arc::new(GrpcPeers::new(channel.clone(), channel.clone(), &bearer));
-    let session =
-        Session::start(config.session.clone(), store.clone(), peers, clock.clone(), Ids::new(), &tasks);
-
-    let mut api = Api::new();
-    auth.add_to(&mut api);
-    Profile::new(store.clone(), clock.clone()).add_to(&mut api);
-    session.add_to(&mut api);
-
-    let verifier = Arc::new(auth.verifier());
-    let process =
-        Process { verifier, clock: clock.clone(), readiness: readiness.clone(), tasks: tasks.clone() };
-    let serving = serve(listeners, api, process, &config.server, stop_signal());
-    let beginning = async {
-        let kind = PrincipalKind::Administrator;
-        let own = auth.signer().sign("roamline-up", kind, scopes_of(kind), clock.now(), BEGINNING)?;
-        let site = demo::Directory::new(channel.clone(), &own.token);
-        if options.demo {
-            demo::load_if_empty(&site).await.context("the demo site cannot be loaded")?;
+    let outset = Outset { clock, readiness, tasks };
+    let (begin, begun) = oneshot::channel();
+    let begun = async {
+        match begun.await {
+            Ok(begun) => begun,
+            // Why it does not begin is said by whoever should have.
+            Err(_) => std::future::pending().await,
         }
-        drop(starting);
-        let addresses =
-            report::Addresses { api: server.clone(), admin: format!("http://{}", reachable(admin_addr)) };
-        report::print(&site, &addresses, data.path(), options.demo).await
     };
+    let serving = serve_later(listeners, begun, outset.clone(), &config.server, stop_signal());
+    let addresses = Addresses {
+        api: format!("http://{}", reachable(api_addr)),
+        admin: format!("http://{}", reachable(admin_addr)),
+    };
+    let beginning = Box::pin(begin_with(options, config, store, data, &addresses, &outset, begin));
     tokio::pin!(serving);
-    tokio::select! {
+    let _data = tokio::select! {
+        // The ports answer before anything is waited for.
+        biased;
         ended = &mut serving => return ended.map_err(Into::into),
         begun = beginning => begun?,
-    }
+    };
     serving.await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the store, puts the services on it, hands them over, and says so. The data directory is the process's own then.
+async fn begin_with(
+    options: &UpOptions,
+    config: &Config,
+    store: &Store,
+    mut data: DataDir,
+    addresses: &Addresses,
+    outset: &Outset,
+    begin: oneshot::Sender<(Api, Arc<Verifier>)>,
+) -> anyhow::Result<DataDir> {
+    let Outset { clock, readiness, tasks } = outset;
+    let starting = readiness.hold("starting");
+    let cluster = &options.cluster_id;
+    let database = Arc::new(store.open(cluster, readiness).await?);
+    own(&mut data).await?;
+
+    let server = &addresses.api;
+    let channel =
+        Endpoint::from_shared(server.clone()).context("the API's address is no address")?.connect_lazy();
+    let auth = Auth::build(&config.auth, database.clone(), cluster, clock.clone(), Ids::new())
+        .await
+        .context("the auth service cannot begin")?;
+    administrator::ensure(&data, &auth, server).await?;
+    let bearer = |service: &str| Bearer::service(ServiceToken::new(auth.signer(), service, clock.reader()));
+    auth.follow(Arc::new(GrpcPolicy::new(channel.clone(), &bearer("auth"))), tasks);
+    let peers = Arc::new(GrpcPeers::new(channel.clone(), channel.clone(), &bearer("session")));
+    let session =
+        Session::start(config.session.clone(), database.clone(), peers, clock.clone(), Ids::new(), tasks);
+
+    let mut api = Api::new();
+    auth.add_to(&mut api);
+    let sessions = Arc::new(GrpcSessions::new(channel.clone(), bearer("profile")));
+    let profile = Profile::new(database, clock.clone()).with_sessions(sessions);
+    profile.clone().add_to(&mut api);
+    tasks.spawn("forgotten imports", async move {
+        if let Err(error) = profile.discard_forgotten_imports().await {
+            tracing::warn!(cause = &error as &dyn std::error::Error, "forgotten imports were not discarded");
+        }
+    });
+    session.add_to(&mut api);
+    if begin.send((api, Arc::new(auth.verifier()))).is_err() {
+        bail!("the process is stopping");
+    }
+    // Serving goes first: once it has had its turn, the services are reached.
+    tokio::task::yield_now().await;
+
+    let kind = PrincipalKind::Administrator;
+    let own = auth.signer().sign("roamline-up", kind, scopes_of(kind), clock.now(), BEGINNING)?;
+    let site = demo::Directory::new(channel, &own.token);
+    if options.demo {
+        demo::load_if_empty(&site).await.context("the demo site cannot be loaded")?;
+    }
+    drop(starting);
+    report::print(&site, addresses, store, data.path(), options.demo).await?;
+    Ok(data)
+}
+
+/// Takes the directory for itself. Those who migrated have it, too, until they have ended.
+async fn own(data: &mut DataDir) -> anyhow::Result<()> {
+    let mut ticks = interval(OWN_EVERY);
+    for _ in 0..OWN_TRIES {
+        ticks.tick().await;
+        if data.own().is_ok() {
+            return Ok(());
+        }
+    }
+    data.own()
 }
 
 /// The address by which a process on this machine reaches a listener.

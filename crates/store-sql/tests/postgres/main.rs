@@ -12,6 +12,7 @@ mod fault;
 mod open;
 mod pair;
 mod server;
+mod speed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,16 +1,19 @@
 //! Two stores on one database, as two processes have them, that behave as one: what is asked goes to each in turn.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
-use roamline_domain::directory::{Key, Kind};
+use roamline_domain::directory::{Claim, Key, Kind};
 use roamline_domain::phone_state::PhoneState;
 use roamline_domain::{PhoneName, PrincipalName, RequestId, SessionId, UserId};
 use roamline_store::{
-    About, Change, Commit, CommitError, CredentialStore, DirectoryError, DirectoryStore, EventPage,
-    EventsError, KeyRecord, Loaded, Principal, Reply, Sequence, SessionStore, Snapshot, StoreError, Stored,
+    About, Change, Commit, CommitError, Committed, CredentialStore, DirectoryError, DirectoryStore,
+    EventPage, EventsError, Import, ImportError, ImportStore, KeyRecord, ListQuery, Loaded, Principal, Reply,
+    Sequence, SessionStore, Snapshot, StageError, Staged, StoreError, Stored,
 };
 use roamline_store_sql::SqlStore;
 use tokio::sync::watch;
@@ -66,7 +69,7 @@ impl SessionStore for Pair {
     }
 
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
-        self.next().snapshot(user).await
+        SessionStore::snapshot(self.next(), user).await
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
@@ -100,16 +103,75 @@ impl DirectoryStore for Pair {
         self.next().find(keys).await
     }
 
-    async fn list(&self, kind: Kind, after: Option<&str>, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        DirectoryStore::list(self.next(), kind, after, limit).await
+    async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError> {
+        DirectoryStore::list(self.next(), kind, query).await
     }
 
-    async fn used_by(&self, key: &Key, limit: u32) -> Result<Vec<Key>, StoreError> {
-        self.next().used_by(key, limit).await
+    async fn owners(&self, claims: &[Claim]) -> Result<BTreeMap<Claim, Key>, StoreError> {
+        self.next().owners(claims).await
+    }
+
+    async fn used_by(&self, key: &Key, after: Option<&Key>, limit: u32) -> Result<Vec<Key>, StoreError> {
+        self.next().used_by(key, after, limit).await
+    }
+
+    async fn first_users(&self, keys: &[Key], by: Kind) -> Result<BTreeMap<Key, Key>, StoreError> {
+        self.next().first_users(keys, by).await
+    }
+
+    fn snapshot(&self) -> BoxStream<'static, Result<Vec<Stored>, StoreError>> {
+        DirectoryStore::snapshot(self.next())
     }
 
     async fn commit(&self, changes: Vec<Change>, at: Timestamp) -> Result<(), DirectoryError> {
         DirectoryStore::commit(self.next(), changes, at).await
+    }
+}
+
+#[async_trait]
+impl ImportStore for Pair {
+    async fn open_import(&self, token: &str, id: &str, at: Timestamp) -> Result<Import, StoreError> {
+        self.next().open_import(token, id, at).await
+    }
+
+    async fn find_import(&self, id: &str) -> Result<Option<Import>, StoreError> {
+        self.next().find_import(id).await
+    }
+
+    async fn discard_import(&self, id: &str) -> Result<bool, StoreError> {
+        self.next().discard_import(id).await
+    }
+
+    async fn discard_imports_before(&self, instant: Timestamp) -> Result<u64, StoreError> {
+        self.next().discard_imports_before(instant).await
+    }
+
+    async fn stage(
+        &self,
+        id: &str,
+        from_row: u64,
+        rows: Vec<(u64, Change)>,
+        next_row: u64,
+        at: Timestamp,
+    ) -> Result<(), StageError> {
+        self.next().stage(id, from_row, rows, next_row, at).await
+    }
+
+    async fn find_staged(&self, id: &str, keys: &[Key]) -> Result<Vec<Option<Staged>>, StoreError> {
+        self.next().find_staged(id, keys).await
+    }
+
+    async fn staged(&self, id: &str, after_row: u64, limit: u32) -> Result<Vec<Staged>, StoreError> {
+        self.next().staged(id, after_row, limit).await
+    }
+
+    async fn commit_import(
+        &self,
+        id: &str,
+        at: Timestamp,
+        validate_only: bool,
+    ) -> Result<Committed, ImportError> {
+        self.next().commit_import(id, at, validate_only).await
     }
 }
 

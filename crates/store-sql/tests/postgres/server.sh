@@ -2,12 +2,18 @@
 # however those end that started it. Meanwhile a line "kill" kills the server, and a line "start" starts it again;
 # each is answered by a line when it is done.
 #
-# Arguments: where PostgreSQL's programs are, the folder, and the user to become, empty for none.
-bin=$1 dir=$2 user=$3
+# Arguments: where PostgreSQL's programs are, the folder, the user to become, empty for none, and the port for TLS,
+# empty for none; then the folder holds server.crt and server.key.
+bin=$1 dir=$2 user=$3 tls=
+if [ -n "$4" ]; then
+    export PGPORT="$4"
+    chmod 600 "$dir/server.key"
+    tls="-c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file=$dir/server.crt -c ssl_key_file=$dir/server.key"
+fi
 trap '' HUP INT TERM
 become=setpriv
 if [ -n "$user" ]; then
-    chown "$user" "$dir"
+    chown -R "$user" "$dir"
     become="setpriv --reuid $user --regid $user --init-groups"
 fi
 cd "$dir" || exit
@@ -21,7 +27,7 @@ init() {
 # The server dies with this shell, even where the shell is killed; a change of the user would undo that.
 launch() {
     $become setpriv --pdeathsig KILL "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= \
-        -c fsync=off -c max_connections=200 </dev/null >>"$dir/log" 2>&1 &
+        -c fsync=off -c max_connections=200 $tls </dev/null >>"$dir/log" 2>&1 &
     server=$!
     until "$bin/pg_isready" -q -h "$dir"; do
         kill -0 "$server" 2>/dev/null || return
