@@ -95,6 +95,11 @@ impl Site {
 /// The name of the field that a resource stands in.
 fn kind_name(resource: &Resource) -> &'static str {
     match &resource.kind {
+        Some(resource::Kind::DevicePool(_)) => "device_pool",
+        Some(resource::Kind::PhoneTemplate(_)) => "phone_template",
+        Some(resource::Kind::LineTemplate(_)) => "line_template",
+        Some(resource::Kind::PresenceGroup(_)) => "presence_group",
+        Some(resource::Kind::PhoneServiceDefinition(_)) => "phone_service_definition",
         Some(resource::Kind::Line(_)) => "line",
         Some(resource::Kind::UserDeviceProfile(_)) => "user_device_profile",
         Some(resource::Kind::DefaultDeviceProfile(_)) => "default_device_profile",

@@ -103,6 +103,17 @@ fn dp_8_tags_are_bounded_by_the_phones_allowed() {
 }
 
 #[test]
+fn dp_8_a_logout_profile_without_a_number_to_call_from_is_left_off_with_a_warning() {
+    let text = "voice logout-profile 3\n number 10 type monitor-ring\nephone 1\n mac-address 0200.5E00.0001\n \
+                type 7960\n logout-profile 3\n";
+    let site = read(text).unwrap();
+    let notes: Vec<_> = site.notes.iter().map(|note| note.line).collect();
+    assert_eq!(notes, [Some(1), Some(6)]);
+    let shown = shown(&site);
+    assert!(shown.contains("extensionMobilityEnabled") && !shown.contains("sharedLogoutProfile"), "{shown}");
+}
+
+#[test]
 fn sp_10_em_logout_takes_at_most_three_times() {
     assert_eq!(refused("19:00 24:00", "01:00 02:00 03:00 04:00"), ["64 (SP-10)"]);
 }

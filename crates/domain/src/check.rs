@@ -1,9 +1,15 @@
-//! Whether a resource keeps the rules that can be judged on it alone, with the catalogue and the lines that exist. Every
-//! violation is named at once, by the path of its field on the wire. Whether other resources exist, and whether names
-//! are taken, is for the directory to say.
+//! Whether a resource keeps the rules, judged with the catalogue and what is [`Known`] around it. Every violation is
+//! named at once, by the path of its field on the wire. Whether other resources than lines exist, and whether names are
+//! taken, is for the directory to say.
 
+mod known;
+mod referred;
 mod settings;
 
+#[cfg(test)]
+mod known_tests;
+#[cfg(test)]
+mod limits_tests;
 #[cfg(test)]
 mod tests;
 
@@ -11,31 +17,36 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, PhoneModel};
+#[cfg(test)]
+use crate::directory::LineCapacity;
 use crate::directory::{
-    AddressingMode, DefaultDeviceProfile, Line, LineCapacity, LogoutProfile, Phone, Resource, User,
-    UserDeviceProfile, UserLoginTime,
+    AddressingMode, DefaultDeviceProfile, Key, Line, LogoutProfile, Phone, Resource, User, UserDeviceProfile,
+    UserLoginTime, logout_profile_tags,
 };
 use crate::name::{LineName, ModelName};
 use crate::parameters::{LONGEST_LOGIN, ServiceParameters};
-use crate::settings::{DeviceSettings, Protocol};
+use crate::settings::{DeviceSettings, LineKind, Protocol};
 use crate::violation::Violations;
+pub use known::{Known, LineFacts};
 use settings::{at_most, check_locale};
 
-/// What is known beside the resource.
-struct Known<'a> {
+/// What a resource is held against.
+struct Against<'a> {
+    key: Key,
     catalogue: &'a Catalogue,
-    line: &'a dyn Fn(&LineName) -> Option<LineCapacity>,
+    known: &'a dyn Known,
 }
 
-/// Everything that is wrong with a resource. `line` says how many calls a line holds, if the line exists (LL-8).
-pub fn check(
-    resource: &Resource,
-    catalogue: &Catalogue,
-    line: &dyn Fn(&LineName) -> Option<LineCapacity>,
-) -> Violations {
-    let known = Known { catalogue, line };
+/// Everything that is wrong with a resource.
+pub fn check(resource: &Resource, catalogue: &Catalogue, known: &dyn Known) -> Violations {
+    let known = Against { key: resource.key(), catalogue, known };
     let mut found = Violations::new();
     match resource {
+        Resource::DevicePool(pool) => referred::check_device_pool(pool, &mut found),
+        Resource::PhoneTemplate(template) => referred::check_phone_template(template, &mut found),
+        Resource::LineTemplate(template) => referred::check_line_template(template, &mut found),
+        Resource::PresenceGroup(group) => referred::check_presence_group(group, &mut found),
+        Resource::PhoneServiceDefinition(definition) => referred::check_phone_service(definition, &mut found),
         Resource::Line(line) => check_line(line, &mut found),
         Resource::UserDeviceProfile(profile) => check_profile(profile, &known, &mut found),
         Resource::DefaultDeviceProfile(profile) => check_default(profile, &known, &mut found),
@@ -84,9 +95,10 @@ pub fn may_be_used<'a>(phone: &Phone, catalogue: &'a Catalogue) -> Result<&'a Ph
 
 fn check_line(line: &Line, found: &mut Violations) {
     at_most("description", &line.description, 128, found);
+    at_most("display_name", &line.display_name, 50, found);
 }
 
-fn check_profile(profile: &UserDeviceProfile, known: &Known<'_>, found: &mut Violations) {
+fn check_profile(profile: &UserDeviceProfile, known: &Against<'_>, found: &mut Violations) {
     at_most("description", &profile.description, 128, found);
     let model = profile.made_for.as_ref().and_then(|made_for| {
         let model = known.model(&made_for.model, found);
@@ -99,6 +111,9 @@ fn check_profile(profile: &UserDeviceProfile, known: &Known<'_>, found: &mut Vio
         if !lines.any(|line| *line == agent.acd_line) {
             let message = format!("{} is not one of the profile's lines", agent.acd_line);
             found.add("agent.acd_line", "CC-1", message);
+        } else if known.known.line(&agent.acd_line).is_some_and(|line| line.intercom) {
+            let message = format!("{} is an intercom line, which is worn on one phone only", agent.acd_line);
+            found.add("agent.acd_line", "LL-9", message);
         }
     }
     if let Some(space) = &profile.cross_cluster_calling_search_space {
@@ -106,7 +121,7 @@ fn check_profile(profile: &UserDeviceProfile, known: &Known<'_>, found: &mut Vio
     }
 }
 
-fn check_default(profile: &DefaultDeviceProfile, known: &Known<'_>, found: &mut Violations) {
+fn check_default(profile: &DefaultDeviceProfile, known: &Against<'_>, found: &mut Violations) {
     let model = known.model(&profile.model, found);
     at_most("description", &profile.description, 128, found);
     if let Some(model) = model.filter(|model| !model.extension_mobility) {
@@ -115,12 +130,24 @@ fn check_default(profile: &DefaultDeviceProfile, known: &Known<'_>, found: &mut 
     known.settings(&profile.settings, model, found);
 }
 
-fn check_logout_profile(profile: &LogoutProfile, known: &Known<'_>, found: &mut Violations) {
+/// DP-8: the tag, and that a call can be made: on what no other rule takes off again, neither a monitor line nor an
+/// intercom line. A line that does not exist is reported as such (LL-8).
+fn check_logout_profile(profile: &LogoutProfile, known: &Against<'_>, found: &mut Violations) {
+    let tags = logout_profile_tags(known.known.maximum_phones());
+    if !tags.contains(&profile.tag.get()) {
+        found.add("tag", "DP-8", format!("must be 1 to {}, the number of phones allowed", tags.end()));
+    }
     at_most("description", &profile.description, 128, found);
     known.settings(&profile.settings, None, found);
+    let calls = |line: &LineName| known.known.line(line).is_none_or(|line| !line.intercom);
+    let mut entries = profile.settings.lines.iter().filter(|entry| entry.kind != LineKind::MonitorRing);
+    if !entries.any(|entry| entry.lines.iter().any(calls)) {
+        let message = "has no line to call from, so that no emergency number could be called";
+        found.add("settings.lines", "DP-8", message);
+    }
 }
 
-fn check_phone(phone: &Phone, known: &Known<'_>, found: &mut Violations) {
+fn check_phone(phone: &Phone, known: &Against<'_>, found: &mut Violations) {
     at_most("description", &phone.description, 128, found);
     let model = known.model(&phone.model, found);
     check_protocol(model, phone.protocol, found);
@@ -136,7 +163,7 @@ fn check_phone(phone: &Phone, known: &Known<'_>, found: &mut Violations) {
     known.settings(&phone.settings, model, found);
 }
 
-fn check_user(user: &User, known: &Known<'_>, found: &mut Violations) {
+fn check_user(user: &User, known: &Against<'_>, found: &mut Violations) {
     at_most("display_name", &user.display_name, 128, found);
     if user.profiles.len() > 50 {
         found.add("profiles", "DP-5", format!("has {} profiles, more than 50", user.profiles.len()));
@@ -189,7 +216,7 @@ fn no_part(model: &PhoneModel) -> String {
     format!("a {} cannot take part in extension mobility: {why}", model.name)
 }
 
-impl<'a> Known<'a> {
+impl<'a> Against<'a> {
     fn model(&self, name: &ModelName, found: &mut Violations) -> Option<&'a PhoneModel> {
         let model = self.catalogue.get(name);
         if model.is_none() {
@@ -208,7 +235,7 @@ impl<'a> Known<'a> {
 
     /// Notes a line that does not exist (LL-8).
     fn line_exists(&self, field: impl Into<String>, line: &LineName, found: &mut Violations) {
-        if (self.line)(line).is_none() {
+        if self.known.line(line).is_none() {
             found.add(field, "LL-8", format!("line {line} does not exist"));
         }
     }

@@ -1,6 +1,7 @@
 //! What a contact centre asks of an agent's lines (CC-1 to CC-3), and what is done about a profile that breaks it
 //! (CC-5). The same check runs when a profile is stored and when it is worn.
 
+use crate::appearance::{CallLimits, LineTemplates, limits};
 use crate::directory::{AgentSettings, LineControl, UserDeviceProfile};
 use crate::layout::joined;
 use crate::parameters::ContactCentrePolicy;
@@ -28,15 +29,6 @@ pub struct Finding {
     pub message: String,
     /// How grave it is.
     pub severity: Severity,
-}
-
-/// The two values of a line that the rules are about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallLimits {
-    /// Calls at most at once.
-    pub max_calls: u32,
-    /// Calls from which on the line is busy.
-    pub busy_trigger: u32,
 }
 
 /// CC-2.
@@ -82,21 +74,26 @@ pub struct Enforced {
     pub findings: Vec<Finding>,
 }
 
-/// Every line that breaks CC-2 or CC-3, in the profile's order; none when the profile is not an agent's (CC-1).
-pub fn findings(profile: &UserDeviceProfile) -> Vec<BrokenLine> {
+/// Every line that breaks CC-2 or CC-3, in the profile's order; none when the profile is not an agent's (CC-1). What a
+/// line leaves to its template is judged as the template has it (DP-21); a line whose template is not there is not
+/// judged.
+pub fn findings(profile: &UserDeviceProfile, templates: &dyn LineTemplates) -> Vec<BrokenLine> {
     let Some(agent) = &profile.agent else { return Vec::new() };
-    profile.settings.lines.iter().enumerate().filter_map(|(index, line)| broken(agent, index, line)).collect()
+    let lines = profile.settings.lines.iter().enumerate();
+    lines.filter_map(|(index, line)| broken(agent, index, line, templates)).collect()
 }
 
-/// The profile under that policy (CC-5): refused, set right, or let through with a warning.
+/// The profile under that policy (CC-5): refused, set right, or let through with a warning. What is set right is the
+/// line's own, whatever its template says.
 ///
 /// # Errors
 /// Every broken line, when the policy is to reject.
 pub fn enforce(
     mut profile: UserDeviceProfile,
     policy: ContactCentrePolicy,
+    templates: &dyn LineTemplates,
 ) -> Result<Enforced, Vec<Finding>> {
-    let broken = findings(&profile);
+    let broken = findings(&profile, templates);
     let severity = match policy {
         ContactCentrePolicy::Reject => Severity::Error,
         ContactCentrePolicy::Correct => Severity::Corrected,
@@ -117,13 +114,18 @@ pub fn enforce(
     Ok(Enforced { profile, findings })
 }
 
-fn broken(agent: &AgentSettings, index: usize, line: &ProfileLine) -> Option<BrokenLine> {
+fn broken(
+    agent: &AgentSettings,
+    index: usize,
+    line: &ProfileLine,
+    templates: &dyn LineTemplates,
+) -> Option<BrokenLine> {
     let (rule, wanted) = match agent.line_control {
         LineControl::MultiLine => ("CC-2", MULTI_LINE),
         LineControl::SingleLine if line.lines.contains(&agent.acd_line) => return None,
         LineControl::SingleLine => ("CC-3", SINGLE_LINE_SECONDARY),
     };
-    let has = CallLimits { max_calls: line.appearance.max_calls, busy_trigger: line.appearance.busy_trigger };
+    let has = limits(line, templates)?;
     let part = match (has.max_calls != wanted.max_calls, has.busy_trigger != wanted.busy_trigger) {
         (false, false) => return None,
         (true, true) => "",
@@ -136,11 +138,19 @@ fn broken(agent: &AgentSettings, index: usize, line: &ProfileLine) -> Option<Bro
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::render::fixture::{any_lines, line, profile};
+    use crate::directory::LineTemplate;
+    use crate::name::RecordName;
+    use crate::render::fixture::{any_lines, line, line_template, profile};
     use crate::settings::LineKind;
+
+    fn none() -> BTreeMap<RecordName, LineTemplate> {
+        BTreeMap::new()
+    }
 
     fn agent(line_control: LineControl, limits: &[(u32, u32)]) -> UserDeviceProfile {
         let mut profile = profile("agent");
@@ -156,7 +166,7 @@ mod tests {
 
     #[test]
     fn cc_2_names_every_line_of_a_multi_line_agent_that_is_wrong() {
-        let found = findings(&agent(LineControl::MultiLine, &[(2, 1), (4, 2), (2, 2), (3, 1)]));
+        let found = findings(&agent(LineControl::MultiLine, &[(2, 1), (4, 2), (2, 2), (3, 1)]), &none());
         let named: Vec<_> =
             found.iter().map(|line| (line.rule, line.lines.as_str(), line.field.as_str())).collect();
         assert_eq!(
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn cc_3_asks_nothing_of_the_acd_line_and_four_and_two_of_the_others() {
-        let found = findings(&agent(LineControl::SingleLine, &[(1, 1), (4, 2), (2, 1)]));
+        let found = findings(&agent(LineControl::SingleLine, &[(1, 1), (4, 2), (2, 1)]), &none());
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].rule, found[0].index, found[0].wanted), ("CC-3", 2, SINGLE_LINE_SECONDARY));
     }
@@ -180,13 +190,14 @@ mod tests {
     fn cc_1_only_an_agents_profile_is_looked_at() {
         let mut profile = agent(LineControl::MultiLine, &[(9, 9)]);
         profile.agent = None;
-        assert!(findings(&profile).is_empty());
+        assert!(findings(&profile, &none()).is_empty());
     }
 
     #[test]
     fn cc_5_reject_refuses_with_every_broken_line_named() {
-        let refused = enforce(agent(LineControl::MultiLine, &[(4, 2), (2, 2)]), ContactCentrePolicy::Reject)
-            .unwrap_err();
+        let refused =
+            enforce(agent(LineControl::MultiLine, &[(4, 2), (2, 2)]), ContactCentrePolicy::Reject, &none())
+                .unwrap_err();
         assert_eq!(refused.len(), 2);
         assert!(refused.iter().all(|finding| finding.severity == Severity::Error));
         assert_eq!(
@@ -198,10 +209,25 @@ mod tests {
     #[test]
     fn cc_5_warn_reports_and_changes_nothing() {
         let profile = agent(LineControl::SingleLine, &[(2, 1), (2, 1)]);
-        let enforced = enforce(profile.clone(), ContactCentrePolicy::Warn).unwrap();
+        let enforced = enforce(profile.clone(), ContactCentrePolicy::Warn, &none()).unwrap();
         assert_eq!(enforced.profile, profile);
         assert_eq!(enforced.findings[0].severity, Severity::Warning);
         assert_eq!(enforced.findings[0].field, "settings.lines[1]");
+    }
+
+    #[test]
+    fn dp_21_and_cc_2_what_a_template_gives_is_judged_and_set_right_on_the_line_itself() {
+        let mut profile = agent(LineControl::MultiLine, &[(2, 1), (0, 0), (0, 0)]);
+        profile.settings.lines[1].template = Some("agents".parse().unwrap());
+        profile.settings.lines[2].template = Some("gone".parse().unwrap());
+        let of_two = BTreeMap::from([("agents".parse().unwrap(), line_template("agents", "", 2, 1))]);
+        assert!(findings(&profile, &of_two).is_empty(), "and what is not known is not judged");
+        let of_four = BTreeMap::from([("agents".parse().unwrap(), line_template("agents", "", 4, 1))]);
+        let found = findings(&profile, &of_four);
+        assert_eq!((found.len(), found[0].field.as_str()), (1, "settings.lines[1].max_calls"));
+        let enforced = enforce(profile, ContactCentrePolicy::Correct, &of_four).unwrap();
+        assert_eq!(enforced.profile.settings.lines[1].appearance.max_calls, 2);
+        assert!(findings(&enforced.profile, &of_four).is_empty());
     }
 
     proptest! {
@@ -210,11 +236,11 @@ mod tests {
             let control = if single { LineControl::SingleLine } else { LineControl::MultiLine };
             let mut profile = agent(control, &[(1, 1)]);
             profile.settings.lines.extend(lines);
-            let wrong = findings(&profile);
-            let enforced = enforce(profile.clone(), ContactCentrePolicy::Correct).unwrap();
+            let wrong = findings(&profile, &none());
+            let enforced = enforce(profile.clone(), ContactCentrePolicy::Correct, &none()).unwrap();
             prop_assert_eq!(enforced.findings.len(), wrong.len());
-            prop_assert!(findings(&enforced.profile).is_empty());
-            prop_assert!(enforce(enforced.profile.clone(), ContactCentrePolicy::Reject).is_ok());
+            prop_assert!(findings(&enforced.profile, &none()).is_empty());
+            prop_assert!(enforce(enforced.profile.clone(), ContactCentrePolicy::Reject, &none()).is_ok());
             let mut back = enforced.profile;
             for line in wrong {
                 back.settings.lines[line.index].appearance = profile.settings.lines[line.index].appearance.clone();

@@ -1,9 +1,17 @@
-//! The credential policy: when a credential is locked, and what a new one must be (SP-14).
+//! Credentials: when one is locked, and what a new one must be (SP-14).
 
+mod policy;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use policy::CredentialPolicy;
+
+/// The least length of any secret, in characters; sites with short PINs are taken over as they are.
+pub const LEAST_LENGTH: usize = 4;
 
 /// Whose a credential is; names are unique over all kinds (DP-16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,33 +39,6 @@ pub enum SecretKind {
     Password,
 }
 
-/// The part of the credential policy that is enforced (SP-14).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CredentialPolicy {
-    /// Failures before lockout; 0 is without limit.
-    pub failures_before_lockout: u32,
-    /// Failures further apart than this do not add up.
-    pub failures_reset_after: Duration,
-    /// How long a lockout lasts.
-    pub lockout_for: Duration,
-    /// Least length of a PIN.
-    pub least_pin_length: usize,
-    /// Least length of a password.
-    pub least_password_length: usize,
-}
-
-impl Default for CredentialPolicy {
-    fn default() -> Self {
-        Self {
-            failures_before_lockout: 3,
-            failures_reset_after: Duration::from_secs(30 * 60),
-            lockout_for: Duration::from_secs(30 * 60),
-            least_pin_length: 4,
-            least_password_length: 4,
-        }
-    }
-}
-
 /// What has happened to a credential lately.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
@@ -65,7 +46,7 @@ pub struct Attempts {
     pub failures: u32,
     /// When the last failure was.
     pub last_failure_at: Option<Timestamp>,
-    /// Until when it is locked.
+    /// Until when it is locked; the end of all time where an administrator must set a new one.
     pub locked_until: Option<Timestamp>,
 }
 
@@ -75,10 +56,10 @@ impl Attempts {
         self.locked_until.is_some_and(|until| now < until)
     }
 
-    /// After a failure at `now`. A failure while it is locked changes nothing: nobody can keep a user locked out by
-    /// trying on.
+    /// After a failure of a principal of that kind at `now`. A failure while it is locked changes nothing: nobody can
+    /// keep a user locked out by trying on.
     #[must_use]
-    pub fn failed(&self, policy: &CredentialPolicy, now: Timestamp) -> Self {
+    pub fn failed(&self, kind: PrincipalKind, policy: &CredentialPolicy, now: Timestamp) -> Self {
         if self.is_locked(now) {
             return self.clone();
         }
@@ -89,7 +70,8 @@ impl Attempts {
         Self {
             failures,
             last_failure_at: Some(now),
-            locked_until: locks.then(|| after(now, policy.lockout_for)),
+            locked_until: locks
+                .then(|| policy.lockout_of(kind).map_or(Timestamp::MAX, |time| after(now, time))),
         }
     }
 }
@@ -106,20 +88,24 @@ pub enum WeakSecret {
     /// Not what a keypad can give.
     #[error("must be digits, `*` and `#`, as a keypad gives them")]
     NotDialable,
+    /// Easily guessed.
+    #[error("is easily guessed: a repetition, a row such as 1234, or the name (SP-14)")]
+    Trivial,
 }
 
-/// Whether `secret` can be a new secret of that kind.
+/// Whether `secret` has the form of a secret of that kind: what is asked of one that an administrator sets for
+/// somebody.
 ///
 /// # Errors
 /// Why not; the text of the secret is in no error.
-pub fn check_secret(kind: SecretKind, secret: &str, policy: &CredentialPolicy) -> Result<(), WeakSecret> {
-    let (least, most) = match kind {
-        SecretKind::Pin => (policy.least_pin_length, 64),
-        SecretKind::Password => (policy.least_password_length, 128),
+pub fn check_form(kind: SecretKind, secret: &str) -> Result<(), WeakSecret> {
+    let most = match kind {
+        SecretKind::Pin => 64,
+        SecretKind::Password => 128,
     };
     let length = secret.chars().count();
-    if length < least {
-        return Err(WeakSecret::TooShort(least));
+    if length < LEAST_LENGTH {
+        return Err(WeakSecret::TooShort(LEAST_LENGTH));
     }
     if length > most {
         return Err(WeakSecret::TooLong(most));
@@ -128,6 +114,63 @@ pub fn check_secret(kind: SecretKind, secret: &str, policy: &CredentialPolicy) -
         return Err(WeakSecret::NotDialable);
     }
     Ok(())
+}
+
+/// Whether the owner of that name may set `secret` himself: its form, and what the policy asks (SP-14).
+///
+/// # Errors
+/// Why not; the text of the secret is in no error.
+pub fn check_own(
+    kind: SecretKind,
+    secret: &str,
+    name: &str,
+    policy: &CredentialPolicy,
+) -> Result<(), WeakSecret> {
+    check_form(kind, secret)?;
+    let least = usize::try_from(policy.minimum_length).unwrap_or(usize::MAX);
+    if secret.chars().count() < least {
+        return Err(WeakSecret::TooShort(least));
+    }
+    if policy.trivial_check && is_trivial(secret, name) {
+        return Err(WeakSecret::Trivial);
+    }
+    Ok(())
+}
+
+/// Whether a secret is among the first that somebody would try: fewer than three different characters, a group that
+/// is repeated (408408), a row up or down (12345678, fedcba), or the name or its reverse, also as a part where the
+/// name has four characters and more.
+fn is_trivial(secret: &str, name: &str) -> bool {
+    let secret: Vec<char> = secret.to_lowercase().chars().collect();
+    let name: Vec<char> = name.to_lowercase().chars().collect();
+    let reversed: Vec<char> = name.iter().rev().copied().collect();
+    let holds =
+        |part: &[char]| secret == part || (part.len() >= 4 && secret.windows(part.len()).any(|w| w == part));
+    secret.iter().collect::<BTreeSet<_>>().len() < 3
+        || repeats_a_group(&secret)
+        || is_row(&secret, next)
+        || is_row(&secret, |c, d| next(d, c))
+        || holds(&name)
+        || holds(&reversed)
+}
+
+fn repeats_a_group(secret: &[char]) -> bool {
+    (1..=secret.len() / 2).any(|length| {
+        let mut groups = secret.chunks(length);
+        let first = groups.next();
+        secret.len().is_multiple_of(length) && groups.all(|group| Some(group) == first)
+    })
+}
+
+fn is_row(secret: &[char], follows: impl Fn(char, char) -> bool) -> bool {
+    secret.windows(2).all(|pair| matches!(pair, [c, d] if follows(*c, *d)))
+}
+
+/// Whether `d` comes right after `c` among letters or digits; 0 comes after 9 too, as on a keypad.
+fn next(c: char, d: char) -> bool {
+    let both = |test: fn(&char) -> bool| test(&c) && test(&d);
+    (both(char::is_ascii_digit) || both(char::is_ascii_lowercase)) && u32::from(d) == u32::from(c) + 1
+        || (c, d) == ('9', '0')
 }
 
 fn after(instant: Timestamp, time: Duration) -> Timestamp {
@@ -142,7 +185,8 @@ mod tests {
     use crate::login::fixture::at;
 
     fn failures(times: &[i64]) -> Attempts {
-        times.iter().fold(Attempts::default(), |a, t| a.failed(&CredentialPolicy::default(), at(*t)))
+        let policy = CredentialPolicy::default();
+        times.iter().fold(Attempts::default(), |a, t| a.failed(PrincipalKind::User, &policy, at(*t)))
     }
 
     #[test]
@@ -166,14 +210,106 @@ mod tests {
 
     #[test]
     fn sp_14_a_pin_is_what_a_keypad_gives() {
-        let policy = CredentialPolicy::default();
-        assert_eq!(check_secret(SecretKind::Pin, "12*4#", &policy), Ok(()));
-        assert_eq!(check_secret(SecretKind::Pin, "12a4", &policy), Err(WeakSecret::NotDialable));
-        assert_eq!(check_secret(SecretKind::Pin, "123", &policy), Err(WeakSecret::TooShort(4)));
-        assert_eq!(
-            check_secret(SecretKind::Password, &"x".repeat(129), &policy),
-            Err(WeakSecret::TooLong(128))
-        );
+        assert_eq!(check_form(SecretKind::Pin, "12*4#"), Ok(()));
+        assert_eq!(check_form(SecretKind::Pin, "12a4"), Err(WeakSecret::NotDialable));
+        assert_eq!(check_form(SecretKind::Password, "päss"), Ok(()), "four characters");
+    }
+
+    #[test]
+    fn sp_14_pins_and_passwords_hold_their_limits() {
+        for (kind, most) in [(SecretKind::Pin, 64), (SecretKind::Password, 128)] {
+            let check = |length: usize| check_form(kind, &"1".repeat(length));
+            assert_eq!((check(4), check(most)), (Ok(()), Ok(())));
+            assert_eq!(check(3), Err(WeakSecret::TooShort(4)));
+            assert_eq!(check(most + 1), Err(WeakSecret::TooLong(most)));
+        }
+    }
+
+    #[test]
+    fn sp_14_an_owner_keeps_the_minimum_length_and_never_less_than_four() {
+        let check = |secret: &str, minimum_length: u32| {
+            let policy = CredentialPolicy { minimum_length, ..CredentialPolicy::default() };
+            check_own(SecretKind::Pin, secret, "agent7", &policy)
+        };
+        assert_eq!(check("2718281", 8), Err(WeakSecret::TooShort(8)));
+        assert_eq!(check("27182818", 8), Ok(()));
+        assert_eq!(check("271", 0), Err(WeakSecret::TooShort(4)));
+        assert_eq!(check("2718", 0), Ok(()));
+    }
+
+    #[test]
+    fn sp_14_what_is_easily_guessed_is_refused_where_the_policy_says_so() {
+        let own = |secret: &str, trivial_check: bool| {
+            let policy = CredentialPolicy { minimum_length: 4, trivial_check, ..CredentialPolicy::default() };
+            check_own(SecretKind::Password, secret, "agent7", &policy)
+        };
+        for guess in [
+            "1111",
+            "121212",
+            "112211",
+            "408408",
+            "1234",
+            "4321",
+            "7890",
+            "3210",
+            "abcdef",
+            "FEDCBA",
+            "agent7",
+            "Agent7",
+            "7tnega",
+            "my-agent7!",
+        ] {
+            assert_eq!(own(guess, true), Err(WeakSecret::Trivial), "{guess}");
+            assert_eq!(own(guess, false), Ok(()), "{guess}");
+        }
+        for good in ["2718", "1357", "12346", "40840", "correct horse", "agent"] {
+            assert_eq!(own(good, true), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn sp_14_a_short_name_is_refused_as_the_whole_secret_alone() {
+        let own =
+            |secret: &str, name: &str| check_own(SecretKind::Pin, secret, name, &CredentialPolicy::default());
+        assert_eq!(own("27182817", "1"), Ok(()));
+        assert_eq!(own("27182818", "2718"), Err(WeakSecret::Trivial));
+        assert_eq!(own("81728172", "2718"), Err(WeakSecret::Trivial));
+        assert_eq!(own("27182818", ""), Ok(()));
+    }
+
+    #[test]
+    fn sp_14_a_lockout_without_an_end_waits_for_an_administrator_but_not_his_own() {
+        let policy = CredentialPolicy {
+            lockout_for: Duration::ZERO,
+            failures_before_lockout: 1,
+            ..Default::default()
+        };
+        let locked = |kind| Attempts::default().failed(kind, &policy, at(0));
+        let years = 100 * 365 * 24 * 3600;
+        assert!(locked(PrincipalKind::User).is_locked(at(years)));
+        let administrator = locked(PrincipalKind::Administrator);
+        assert!(administrator.is_locked(at(1799)) && !administrator.is_locked(at(1800)));
+    }
+
+    #[test]
+    fn sp_14_after_a_lockout_the_count_starts_anew_however_long_failures_add_up() {
+        let policy = CredentialPolicy {
+            failures_reset_after: Duration::from_secs(10 * 3600),
+            ..CredentialPolicy::default()
+        };
+        let after = |times: &[i64]| {
+            times.iter().fold(Attempts::default(), |a, t| a.failed(PrincipalKind::User, &policy, at(*t)))
+        };
+        assert!(after(&[0, 9000, 18_000]).is_locked(at(18_001)));
+        assert!(!after(&[0, 1, 2, 1802, 1803]).is_locked(at(1804)));
+        assert!(after(&[0, 1, 2, 1802, 1803, 1804]).is_locked(at(1805)));
+    }
+
+    #[test]
+    fn sp_14_a_policy_without_a_limit_of_failures_never_locks() {
+        let policy = CredentialPolicy { failures_before_lockout: 0, ..CredentialPolicy::default() };
+        let tried = (0..100).fold(Attempts::default(), |a, t| a.failed(PrincipalKind::User, &policy, at(t)));
+        assert!(!tried.is_locked(at(100)));
     }
 
     proptest! {

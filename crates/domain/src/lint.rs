@@ -6,6 +6,7 @@
 mod cluster;
 mod finding;
 mod resource;
+mod seen;
 
 #[cfg(test)]
 mod tests;
@@ -13,9 +14,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::catalogue::Catalogue;
-use crate::directory::{Key, Kind, LineCapacity, Resource, User, UserDeviceProfile};
+use crate::directory::{Key, Kind, Resource, User, UserDeviceProfile};
 use crate::name::{LineName, ModelName, ProfileName, UserId};
 use crate::parameters::ServiceParameters;
+use seen::Seen;
 
 pub use finding::{FieldChange, FieldValue, LintFinding, LintSeverity};
 
@@ -25,7 +27,7 @@ pub struct Lint<'a> {
     catalogue: &'a Catalogue,
     parameters: ServiceParameters,
     found: Vec<LintFinding>,
-    lines: HashMap<LineName, LineCapacity>,
+    seen: Seen,
     /// What somebody has to use for it to serve anybody.
     present: BTreeSet<Key>,
     used: HashSet<Key>,
@@ -49,7 +51,12 @@ struct Bound {
 
 impl<'a> Lint<'a> {
     /// The kinds in the order in which their resources are to be seen: each after what it refers to.
-    pub const ORDER: [Kind; 6] = [
+    pub const ORDER: [Kind; 11] = [
+        Kind::DevicePool,
+        Kind::PhoneTemplate,
+        Kind::LineTemplate,
+        Kind::PresenceGroup,
+        Kind::PhoneServiceDefinition,
         Kind::Line,
         Kind::UserDeviceProfile,
         Kind::DefaultDeviceProfile,
@@ -60,11 +67,12 @@ impl<'a> Lint<'a> {
 
     /// Of a cluster with these parameters, which are looked at themselves.
     pub fn new(parameters: ServiceParameters, catalogue: &'a Catalogue) -> Self {
+        let seen = Seen { maximum_phones: parameters.maximum_phones, ..Seen::default() };
         let mut lint = Self {
             catalogue,
             parameters: parameters.clone(),
             found: Vec::new(),
-            lines: HashMap::new(),
+            seen,
             present: BTreeSet::new(),
             used: HashSet::new(),
             made_for: HashMap::new(),
@@ -80,17 +88,11 @@ impl<'a> Lint<'a> {
 
     /// Looks at the next resource, in [`Self::ORDER`]. Parameters are those that were given at first.
     pub fn see(&mut self, resource: &Resource) {
+        self.seen.see(resource);
         match resource {
-            Resource::Line(line) => {
-                self.lines.insert(line.name.clone(), line.capacity);
-                self.present.insert(resource.key());
-            }
             Resource::UserDeviceProfile(profile) => self.see_profile(profile, resource.key()),
             Resource::DefaultDeviceProfile(profile) => {
                 self.default_profiles.insert(profile.model.clone());
-            }
-            Resource::LogoutProfile(_) => {
-                self.present.insert(resource.key());
             }
             Resource::Phone(phone) if phone.extension_mobility_enabled => {
                 *self.phones.entry(phone.model.clone()).or_default() += 1;
@@ -98,11 +100,17 @@ impl<'a> Lint<'a> {
             Resource::Phone(_) => {}
             Resource::User(user) => self.see_user(user),
             Resource::ServiceParameters(_) => return,
+            Resource::Line(_)
+            | Resource::LogoutProfile(_)
+            | Resource::DevicePool(_)
+            | Resource::PhoneTemplate(_)
+            | Resource::LineTemplate(_)
+            | Resource::PresenceGroup(_)
+            | Resource::PhoneServiceDefinition(_) => {
+                self.present.insert(resource.key());
+            }
         }
         self.used.extend(resource.references().into_keys());
-        let lines = resource::settings(resource).into_iter().flat_map(|settings| &settings.lines);
-        self.used
-            .extend(lines.flat_map(|entry| &entry.lines).map(|line| Key::new(Kind::Line, line.as_str())));
         self.look_at(resource);
     }
 

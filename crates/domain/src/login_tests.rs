@@ -22,7 +22,7 @@ fn li_1_a_login_dresses_the_phone_and_tells_others() {
     let phone = &login.states[0];
     assert_eq!(phone.session.as_ref(), Some(&login.session));
     assert_eq!(phone.wears, request("agent7").configuration);
-    assert!(phone.actions.restart && !phone.actions.reset);
+    assert!(phone.actions.restart && !phone.actions.reset && !phone.actions.cancel_call_back);
     assert_eq!(login.events, [SessionEvent::LoggedIn(login.session.clone())]);
     assert_eq!(login.session.expires_at, None, "no maximum is enforced by default (SP-1)");
 }
@@ -67,6 +67,7 @@ fn sp_13_the_same_user_may_log_in_again_to_his_phone() {
     assert_eq!(login.ended[0].reason, LogoutReason::User);
 }
 
+/// SP-5.
 #[test]
 fn li_9_not_allowed_names_the_other_phone() {
     let refused =
@@ -77,6 +78,7 @@ fn li_9_not_allowed_names_the_other_phone() {
     );
 }
 
+/// SP-5.
 #[test]
 fn li_9_auto_logout_ends_the_others_in_the_same_step() {
     let policy = ServiceParameters { multiple_login: MultipleLogin::AutoLogout, ..parameters() };
@@ -88,6 +90,21 @@ fn li_9_auto_logout_ends_the_others_in_the_same_step() {
     assert_eq!(login.ended[0].reason, LogoutReason::LoggedInElsewhere);
 }
 
+#[test]
+fn li_9_auto_logout_touches_no_phone_of_anybody_else() {
+    let policy = ServiceParameters { multiple_login: MultipleLogin::AutoLogout, ..parameters() };
+    let others = vec![
+        logged_in("SEP020000000001", "agent8", None),
+        logged_in(THERE, "agent7", None),
+        empty("SEP020000000002"),
+    ];
+    let login = decide(&held(empty(HERE), others), &policy).unwrap();
+    let touched: Vec<_> = login.states.iter().map(|state| state.phone.as_str()).collect();
+    assert_eq!(touched, [HERE, THERE]);
+    assert_eq!(login.ended.len(), 1);
+}
+
+/// SP-5.
 #[test]
 fn li_9_allowed_leaves_the_others_alone() {
     let policy = ServiceParameters { multiple_login: MultipleLogin::Allowed, ..parameters() };
@@ -147,6 +164,85 @@ fn li_2_occupied_comes_before_elsewhere_and_elsewhere_before_the_shared_line() {
     assert!(matches!(two, LoginRefusal::LoggedInElsewhere { .. }));
     let one = refusal(empty(HERE), vec![holder]);
     assert!(matches!(one, LoginRefusal::LineInUse { .. }));
+}
+
+#[test]
+fn li_2_a_duration_that_is_too_long_comes_before_all_of_them_and_the_refusals_say_what_would_help() {
+    let policy = ServiceParameters { enforce_maximum_login_time: true, ..parameters() };
+    let too_long = LoginRequest { duration: Some(Duration::from_secs(9 * 3600)), ..request("agent7") };
+    let occupied = held(logged_in(HERE, "agent8", None), vec![]);
+    let refused = decide_login(&occupied, &too_long, &policy, at(0)).unwrap_err();
+    assert!(matches!(refused, LoginRefusal::DurationTooLong { .. }));
+    for (occupied_phone, helps) in [(OccupiedPhone::Refuse, false), (OccupiedPhone::OnRequest, true)] {
+        let policy = ServiceParameters { occupied_phone, ..parameters() };
+        let refused = decide(&occupied, &policy).unwrap_err();
+        assert!(matches!(refused, LoginRefusal::PhoneOccupied { on_request, .. } if on_request == helps));
+    }
+}
+
+#[test]
+fn sp_1_the_clusters_maximum_holds_only_where_it_is_enforced() {
+    let empty = held(empty(HERE), vec![]);
+    for (enforce_maximum_login_time, ends) in [(false, None), (true, Some(at(2 * 3600)))] {
+        let maximum_login_time = Duration::from_secs(2 * 3600);
+        let policy = ServiceParameters { enforce_maximum_login_time, maximum_login_time, ..parameters() };
+        assert_eq!(decide(&empty, &policy).unwrap().session.expires_at, ends);
+    }
+}
+
+#[test]
+fn sp_20_a_users_own_maximum_bounds_what_he_asks_for_and_no_limit_lets_him_ask_for_anything() {
+    let policy = ServiceParameters { enforce_maximum_login_time: true, ..parameters() };
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let ends = |user_login_time, asked: Option<u64>| {
+        let request = LoginRequest { user_login_time, duration: asked.map(hours), ..request("agent7") };
+        let login = decide_login(&held(empty(HERE), vec![]), &request, &policy, at(0));
+        login.map(|login| login.session.expires_at).map_err(
+            |refused| matches!(refused, LoginRefusal::DurationTooLong { allowed, .. } if allowed == hours(9)),
+        )
+    };
+    let own = UserLoginTime::AtMost(hours(9));
+    assert_eq!(ends(own, None), Ok(Some(at(9 * 3600))), "longer than the cluster's");
+    assert_eq!(ends(own, Some(9)), Ok(Some(at(9 * 3600))));
+    assert_eq!(ends(own, Some(10)), Err(true));
+    assert_eq!(ends(UserLoginTime::Unlimited, None), Ok(None));
+    assert_eq!(ends(UserLoginTime::Unlimited, Some(10)), Ok(Some(at(10 * 3600))));
+}
+
+#[test]
+fn sp_7_the_user_is_remembered_from_his_login_on_where_the_parameter_says_so() {
+    for (remember_last_user, last_user) in [(true, Some("agent7".parse().unwrap())), (false, None)] {
+        let policy = ServiceParameters { remember_last_user, ..parameters() };
+        let mut phone = empty(HERE);
+        phone.last_user = Some("agent8".parse().unwrap());
+        assert_eq!(decide(&held(phone, vec![]), &policy).unwrap().states[0].last_user, last_user);
+    }
+}
+
+#[test]
+fn sp_8_a_login_clears_the_history_only_where_logins_by_hand_do() {
+    for (clear_call_logs, clears) in
+        [(ClearCallLogs::Never, false), (ClearCallLogs::Manual, true), (ClearCallLogs::EveryLogout, false)]
+    {
+        let policy = ServiceParameters { clear_call_logs, ..parameters() };
+        let login = decide(&held(empty(HERE), vec![]), &policy).unwrap();
+        assert_eq!(login.states[0].actions.clear_call_history, clears, "{clear_call_logs:?}");
+    }
+}
+
+#[test]
+fn cc_7_neither_another_line_nor_a_line_worn_otherwise_is_in_the_way() {
+    let line: LineName = "2101".parse().unwrap();
+    let wearing = |acd_line: Option<&str>| {
+        let mut other = logged_in(THERE, "agent8", None);
+        other.session.as_mut().unwrap().acd_line = acd_line.map(|line| line.parse().unwrap());
+        held(empty(HERE), vec![other])
+    };
+    let request = LoginRequest { acd_line: Some(line), ..request("agent7") };
+    for acd_line in [None, Some("2102")] {
+        assert!(decide_login(&wearing(acd_line), &request, &parameters(), at(0)).is_ok(), "{acd_line:?}");
+    }
+    assert!(decide(&wearing(Some("2101")), &parameters()).is_ok(), "a user without an ACD line");
 }
 
 prop_compose! {

@@ -99,6 +99,7 @@ mod tests {
         assert_eq!(out.ended.at, at(60));
     }
 
+    /// SP-8.
     #[test]
     fn lo_3_call_history_is_cleared_as_the_parameter_says_and_call_backs_always() {
         let state = logged_in("SEP000DEDAB3566", "agent7", None);
@@ -123,6 +124,7 @@ mod tests {
         assert_eq!(refused.phone, empty.phone);
     }
 
+    /// SP-7.
     #[test]
     fn lo_9_the_last_user_is_remembered_only_where_the_parameter_says_so() {
         let state = logged_in("SEP000DEDAB3566", "agent7", None);
@@ -131,6 +133,33 @@ mod tests {
         assert_eq!(out.state.last_user, Some("agent7".parse().unwrap()));
         let out = decide_logout(&state, logout(LogoutReason::User), &parameters(), at(0)).unwrap();
         assert_eq!(out.state.last_user, None);
+    }
+
+    #[test]
+    fn lo_1_and_sp_8_what_persons_and_applications_do_is_by_hand_and_what_the_clock_does_is_not() {
+        use LogoutReason::*;
+        let by_hand = [User, NextUser, Administrator, Supervisor, Application];
+        let by_itself =
+            [LoggedInElsewhere, MaximumTime, Idle, TimeOfDay, PhoneRemoved, CrossClusterPeer, Policy];
+        let state = logged_in("SEP000DEDAB3566", "agent7", None);
+        let policy = ServiceParameters { clear_call_logs: ClearCallLogs::Manual, ..parameters() };
+        for (reason, manual) in
+            by_hand.into_iter().map(|r| (r, true)).chain(by_itself.into_iter().map(|r| (r, false)))
+        {
+            let out = decide_logout(&state, logout(reason), &policy, at(0)).unwrap();
+            assert_eq!(out.state.actions.clear_call_history, manual, "{reason:?}");
+            assert_eq!(out.ended.reason, reason);
+        }
+    }
+
+    #[test]
+    fn lo_2_what_the_directory_says_at_the_logout_comes_before_what_was_rendered_at_the_login() {
+        let state = logged_in("SEP000DEDAB3566", "agent7", None);
+        let wears = Configuration(b"changed meanwhile".to_vec());
+        let given = Logout { wears: Some(wears.clone()), ..logout(LogoutReason::User) };
+        let out = decide_logout(&state, given, &parameters(), at(0)).unwrap();
+        assert_eq!(out.state.wears, wears);
+        assert!(!out.state.actions.reset);
     }
 
     #[test]

@@ -160,6 +160,18 @@ name!(
     }
 );
 
+name!(
+    /// What stands beside users, phones and lines: a device pool, a template, a presence group, a phone service. 1 to 50
+    /// letters, digits, spaces, `.`, `-`, `_`, neither beginning nor ending with a space.
+    RecordName,
+    "name",
+    |text| {
+        sized(text, 1, 50)?;
+        only(text, |c| c.is_ascii_alphanumeric() || " .-_".contains(c), "letters, digits, spaces, `.`, `-` and `_`")?;
+        if text.trim() == text { Ok(text.into()) } else { Err("must not begin or end with a space".into()) }
+    }
+);
+
 impl LineName {
     /// The number without its partition.
     pub fn number(&self) -> &str {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::LineName;
+use crate::name::{LineName, RecordName};
 
 /// The protocol a phone speaks to its call control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,8 +69,18 @@ pub struct ProfileLine {
     pub kind: LineKind,
     /// The lines: one, or 1 to 25 for an overlay, highest priority first (LL-3).
     pub lines: Vec<LineName>,
-    /// Its per-device settings.
+    /// Its per-device settings; with a template, an empty label and zeros leave a setting to it.
     pub appearance: LineAppearance,
+    /// The line template that fills what is left to it (DP-21).
+    #[serde(default)]
+    pub template: Option<RecordName>,
+}
+
+impl ProfileLine {
+    /// An entry with settings as a new line has them.
+    pub fn new(kind: LineKind, lines: Vec<LineName>) -> Self {
+        Self { kind, lines, appearance: LineAppearance::default(), template: None }
+    }
 }
 
 /// A number to dial at the press of a button (DP-12).
@@ -165,6 +175,9 @@ pub struct ServiceSubscription {
     pub url: String,
     /// Its parameters.
     pub parameters: BTreeMap<String, String>,
+    /// The definition it was made from.
+    #[serde(default)]
+    pub definition: Option<RecordName>,
 }
 
 /// A key that does something other than a line or a speed dial.
@@ -228,6 +241,10 @@ pub struct DeviceSettings {
     pub idle_limit_minutes: Option<u32>,
     /// Whether the privacy button is offered (DP-15).
     pub privacy_button: bool,
+    /// The phone template that fills what is empty here (DP-21).
+    pub phone_template: Option<RecordName>,
+    /// The presence group that says whose state a busy lamp may show (DP-12); `None` for `standard`.
+    pub presence_group: Option<RecordName>,
 }
 
 /// A PIN of 4 to 8 digits that lifts call blocking (DP-14). It does not print.

@@ -39,7 +39,7 @@ fn line(dn: &DirectoryNumber, number: &At<String>) -> Sourced<Line> {
         name: number.value.clone(),
         description: text.map(|text| text.value.clone()).unwrap_or_default(),
         capacity: dn.capacity.into(),
-        etag: String::new(),
+        ..Line::default()
     };
     let mut source = Sourced::new(dn.tag.line, line);
     source.field("name", number.line);

@@ -7,6 +7,7 @@ use roamline_proto::profile::{
     DeviceSettings, Phone, PhoneProtocol, ProfileLine, phone::LogoutProfile, resource::Kind,
 };
 
+use super::profiles::can_call;
 use super::speed_dials;
 use crate::model::{At, Button, Config, DirectoryNumber, Phone as PhoneStatement};
 use crate::problem::Found;
@@ -65,6 +66,7 @@ fn resource(
     if let Some(text) = &phone.description {
         source.field("description", text.line);
     }
+    let logout_profile = logout_profile(phone, config, site);
     if let Some(tag) = &phone.logout_profile {
         source.field("shared_logout_profile", tag.line);
         source.field("extension_mobility_enabled", tag.line);
@@ -82,13 +84,22 @@ fn resource(
         model: phone.model.as_ref().map(|model| model.value.clone()).unwrap_or_default(),
         protocol: phone.protocol.into(),
         extension_mobility_enabled: phone.logout_profile.is_some(),
-        logout_profile: phone
-            .logout_profile
-            .as_ref()
-            .map(|tag| LogoutProfile::SharedLogoutProfile(tag.value)),
+        logout_profile,
         settings: Some(settings),
         ..Phone::default()
     })
+}
+
+/// The logout profile; none where it is left off (DP-8).
+fn logout_profile(phone: &PhoneStatement, config: &Config, site: &mut Site) -> Option<LogoutProfile> {
+    let At { line, value: tag } = phone.logout_profile.as_ref()?;
+    let meant = config.logout_profiles.iter().find(|profile| profile.tag.value == *tag);
+    if meant.is_some_and(|profile| !can_call(profile)) {
+        let message = "wears its own buttons with nobody logged in: its logout profile is left off (DP-8)";
+        site.note(*line, message);
+        return None;
+    }
+    Some(LogoutProfile::SharedLogoutProfile(*tag))
 }
 
 /// The phone's own lines, in the order of its buttons.

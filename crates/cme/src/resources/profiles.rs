@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use roamline_proto::profile::{
-    DeviceSettings, LogoutProfile, ProfileLine, User, UserDeviceProfile, resource::Kind,
+    DeviceSettings, LineKind, LogoutProfile, ProfileLine, User, UserDeviceProfile, resource::Kind,
 };
 
 use super::{Labels, speed_dials};
@@ -12,8 +12,19 @@ use crate::parse::shortened;
 use crate::problem::Found;
 use crate::site::{Site, Sourced};
 
+/// DP-8: whether a call can be made from it, so that it may be a logout profile.
+pub(super) fn can_call(profile: &Profile) -> bool {
+    profile.numbers.iter().any(|numbers| numbers.value.kind != LineKind::MonitorRing)
+}
+
 pub(super) fn logout_profiles(config: &Config, labels: &Labels, site: &mut Site) {
     for profile in &config.logout_profiles {
+        if !can_call(profile) {
+            let tag = profile.tag.value;
+            let message = format!("logout profile {tag} has no number to call from: left off (DP-8)");
+            site.note(profile.tag.line, message);
+            continue;
+        }
         let mut source = Sourced::new(profile.tag.line, ());
         let settings = settings(profile, labels, &mut source);
         let logout =

@@ -1,35 +1,37 @@
-//! The rules of what can be brought to a phone: form, and DP-3, DP-4, DP-12, DP-14, DP-15, CC-4, LL-3, LL-4, LL-8.
+//! The rules of what can be brought to a phone: form, and DP-3, DP-4, DP-11, DP-12, DP-14, DP-15, DP-21, CC-4, LL-3,
+//! LL-4, LL-8.
 
 use std::collections::HashSet;
 
-use super::Known;
+use super::Against;
+use crate::appearance::{CallLimits, limits};
 use crate::catalogue::PhoneModel;
 use crate::directory::LineCapacity;
 use crate::name::is_dialable;
 use crate::settings::{
-    DeviceSettings, LineKind, Mlpp, MlppIndication, MlppPreemption, ProfileLine, ServiceSubscription,
-    SpeedDial,
+    DeviceSettings, FeatureButton, LineKind, Mlpp, MlppIndication, MlppPreemption, ProfileLine,
+    ServiceSubscription, SpeedDial,
 };
+use crate::subscription;
 use crate::violation::Violations;
 
 /// Modules a profile may list, whatever the model takes (DP-2).
 const MOST_MODULES: u32 = 2;
 
 /// Everything that is wrong with settings; `model` is `None` where they are for no model in particular.
-pub(super) fn check(settings: &DeviceSettings, model: Option<&PhoneModel>, known: &Known<'_>) -> Violations {
+pub(super) fn check(
+    settings: &DeviceSettings,
+    model: Option<&PhoneModel>,
+    known: &Against<'_>,
+) -> Violations {
     let mut found = Violations::new();
     check_texts(settings, &mut found);
     check_modules(&settings.expansion_modules, model, known, &mut found);
     found.extend_under("mlpp", check_mlpp(&settings.mlpp));
     check_lines(&settings.lines, known, &mut found);
     check_speed_dials(&settings.speed_dials, &mut found);
-    check_services(&settings.services, &mut found);
-    let mut seen = HashSet::new();
-    for (index, button) in settings.feature_buttons.iter().enumerate() {
-        if !seen.insert(button) {
-            found.add(format!("feature_buttons[{index}]"), "DP-2", format!("names {button} again"));
-        }
-    }
+    check_services(&settings.services, known, &mut found);
+    check_feature_buttons(&settings.feature_buttons, &mut found);
     if let Some(pin) = &settings.call_blocking_pin
         && !((4..=8).contains(&pin.0.len()) && pin.0.chars().all(|c| c.is_ascii_digit()))
     {
@@ -42,6 +44,16 @@ pub(super) fn check(settings: &DeviceSettings, model: Option<&PhoneModel>, known
         found.add("privacy_button", "DP-15", "is for octo-lines only, and none of the lines is one");
     }
     found
+}
+
+/// DP-2: in order, without repeats.
+pub(super) fn check_feature_buttons(buttons: &[FeatureButton], found: &mut Violations) {
+    let mut seen = HashSet::new();
+    for (index, button) in buttons.iter().enumerate() {
+        if !seen.insert(button) {
+            found.add(format!("feature_buttons[{index}]"), "DP-2", format!("names {button} again"));
+        }
+    }
 }
 
 /// Notes a text that is longer than it may be.
@@ -81,7 +93,12 @@ fn check_texts(settings: &DeviceSettings, found: &mut Violations) {
 }
 
 /// DP-2 and DP-4: at most two, and only what the model takes; where there is no model, what some model takes.
-fn check_modules(modules: &[String], model: Option<&PhoneModel>, known: &Known<'_>, found: &mut Violations) {
+fn check_modules(
+    modules: &[String],
+    model: Option<&PhoneModel>,
+    known: &Against<'_>,
+    found: &mut Violations,
+) {
     for (index, name) in modules.iter().enumerate() {
         let field = format!("expansion_modules[{index}]");
         let shown: String = name.chars().take(80).collect();
@@ -122,7 +139,7 @@ fn check_mlpp(mlpp: &Mlpp) -> Violations {
     found
 }
 
-fn check_lines(lines: &[ProfileLine], known: &Known<'_>, found: &mut Violations) {
+fn check_lines(lines: &[ProfileLine], known: &Against<'_>, found: &mut Violations) {
     if lines.len() > 100 {
         found.add("lines", "DP-2", format!("has {} entries, more than 100", lines.len()));
     }
@@ -134,8 +151,8 @@ fn check_lines(lines: &[ProfileLine], known: &Known<'_>, found: &mut Violations)
     }
 }
 
-/// LL-3, LL-8 and CC-4.
-fn check_line(line: &ProfileLine, known: &Known<'_>) -> Violations {
+/// LL-3, LL-8, DP-21 and CC-4.
+fn check_line(line: &ProfileLine, known: &Against<'_>) -> Violations {
     let mut found = Violations::new();
     let count = line.lines.len();
     if line.kind.is_overlay() && !(1..=25).contains(&count) {
@@ -152,19 +169,23 @@ fn check_line(line: &ProfileLine, known: &Known<'_>) -> Violations {
             found.add(field, "LL-3", format!("names {name} again"));
         }
     }
-    let appearance = &line.appearance;
-    at_most("label", &appearance.label, 32, &mut found);
-    if appearance.max_calls == 0 {
-        found.add("max_calls", "CC-4", "must be at least 1");
-    }
-    if appearance.busy_trigger == 0 {
-        found.add("busy_trigger", "CC-4", "must be at least 1");
-    } else if appearance.busy_trigger > appearance.max_calls {
-        let message =
-            format!("is {}, more than max_calls, {}", appearance.busy_trigger, appearance.max_calls);
-        found.add("busy_trigger", "CC-4", message);
+    at_most("label", &line.appearance.label, 32, &mut found);
+    if let Some(limits) = limits(line, known.known) {
+        check_limits(limits, &mut found);
     }
     found
+}
+
+/// CC-4, of what comes of an entry and its template.
+fn check_limits(CallLimits { max_calls, busy_trigger }: CallLimits, found: &mut Violations) {
+    if max_calls == 0 {
+        found.add("max_calls", "CC-4", "must be at least 1");
+    }
+    if busy_trigger == 0 {
+        found.add("busy_trigger", "CC-4", "must be at least 1");
+    } else if busy_trigger > max_calls {
+        found.add("busy_trigger", "CC-4", format!("is {busy_trigger}, more than max_calls, {max_calls}"));
+    }
 }
 
 /// DP-12.
@@ -189,7 +210,7 @@ fn check_speed_dials(dials: &[SpeedDial], found: &mut Violations) {
 }
 
 /// DP-11.
-fn check_services(services: &[ServiceSubscription], found: &mut Violations) {
+fn check_services(services: &[ServiceSubscription], known: &Against<'_>, found: &mut Violations) {
     if services.len() > 100 {
         found.add("services", "DP-11", format!("has {}, more than 100", services.len()));
     }
@@ -202,11 +223,25 @@ fn check_services(services: &[ServiceSubscription], found: &mut Violations) {
             found.add(field("name"), "DP-11", "is used twice in the profile");
         }
         at_most(field("name"), &service.name, 32, found);
-        if !is_web_address(&service.url) {
-            found.add(field("url"), "DP-11", "must be an http or https address without spaces");
+        // With a definition, an empty address stands for the definition's.
+        if service.definition.is_none() || !service.url.is_empty() {
+            check_web_address(&field("url"), &service.url, found);
         }
-        at_most(field("url"), &service.url, 255, found);
+        let definition = service.definition.as_ref().and_then(|name| known.known.phone_service(name));
+        if let Some(definition) = definition
+            && !known.known.has_subscription(&known.key, service)
+        {
+            found.extend_under(&format!("services[{index}]"), subscription::check(service, definition));
+        }
     }
+}
+
+/// DP-11.
+pub(super) fn check_web_address(field: &str, url: &str, found: &mut Violations) {
+    if !is_web_address(url) {
+        found.add(field, "DP-11", "must be an http or https address without spaces");
+    }
+    at_most(field, url, 255, found);
 }
 
 fn is_web_address(url: &str) -> bool {
@@ -221,7 +256,7 @@ fn is_web_address(url: &str) -> bool {
 }
 
 /// DP-15: every line is known, and none is an octo-line. A line that is missing is reported as such.
-fn no_octo_line(lines: &[ProfileLine], known: &Known<'_>) -> bool {
-    let mut capacities = lines.iter().flat_map(|entry| &entry.lines).map(|line| (known.line)(line));
-    !capacities.any(|capacity| matches!(capacity, None | Some(LineCapacity::Octo)))
+fn no_octo_line(lines: &[ProfileLine], known: &Against<'_>) -> bool {
+    let mut lines_known = lines.iter().flat_map(|entry| &entry.lines).map(|line| known.known.line(line));
+    !lines_known.any(|line| line.is_none_or(|line| line.capacity == LineCapacity::Octo))
 }

@@ -138,6 +138,7 @@ fn dp_11_services_have_one_name_each_and_a_web_address() {
         name: name.into(),
         url: url.into(),
         parameters: Default::default(),
+        definition: None,
     };
     let good = "https://example.net/em?device=#DEVICENAME#";
     let services = |services: Vec<ServiceSubscription>| broken_settings(|s| s.services = services);
@@ -293,6 +294,7 @@ fn ll_8_every_missing_line_is_named() {
     assert_eq!(broken(&Resource::User(user)), at("primary_extension", "LL-8"));
 }
 
+/// DP-5 and SP-20.
 #[test]
 fn a_users_default_is_one_of_his_profiles_and_none_stands_twice() {
     let mut user = user(&["a", "b", "a"]);

@@ -94,7 +94,11 @@ impl Lint<'_> {
             let (rule, message) = match key.kind {
                 Kind::UserDeviceProfile => ("DP-5", "is no user's profile, and no phone wears it logged out"),
                 Kind::LogoutProfile => ("DP-8", "no phone wears it"),
-                _ => ("DP-9", "is on no phone or profile, and no user's primary extension"),
+                Kind::Line => ("DP-9", "is on no phone or profile, and no user's primary extension"),
+                Kind::DevicePool => ("DP-22", "no phone belongs to it"),
+                Kind::PresenceGroup => ("DP-12", "no profile, phone or line names it"),
+                Kind::PhoneServiceDefinition => ("DP-11", "nobody subscribes to it"),
+                _ => ("DP-21", "nothing takes anything from it"),
             };
             self.found.push(LintFinding {
                 rule,

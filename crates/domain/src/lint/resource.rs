@@ -1,36 +1,30 @@
-//! What is wrong with a resource by itself: what a check refuses today, lines of an agent (CC-2, CC-3), a logout
-//! profile that cannot call (DP-8), a user without a profile (LI-2).
+//! What is wrong with a resource by itself, or with what it names: what a check refuses today, lines of an agent (CC-2,
+//! CC-3), a phone that is left without a line (DP-8), subscriptions that their definition has left behind (DP-11), a
+//! pool without emergency numbers (DP-22), a user without a profile (LI-2).
 
 use super::{FieldChange, FieldValue, Lint, LintFinding, LintSeverity};
+use crate::appearance::{CallLimits, LineTemplates, limits};
 use crate::check::check;
 use crate::contact_centre::{BrokenLine, enforce, findings};
-use crate::directory::{Key, LogoutProfile, Resource, User, UserDeviceProfile};
+use crate::directory::{DevicePool, Key, LogoutChoice, Phone, Resource, User, UserDeviceProfile};
 use crate::parameters::ContactCentrePolicy;
-use crate::settings::{DeviceSettings, LineKind, ProfileLine};
+use crate::settings::{DeviceSettings, ProfileLine, Protocol};
+use crate::subscription::refresh;
 use crate::violation::Violation;
-
-/// What a resource tells a phone to wear, if it is of a kind that does.
-pub(super) fn settings(resource: &Resource) -> Option<&DeviceSettings> {
-    match resource {
-        Resource::UserDeviceProfile(profile) => Some(&profile.settings),
-        Resource::DefaultDeviceProfile(profile) => Some(&profile.settings),
-        Resource::LogoutProfile(profile) => Some(&profile.settings),
-        Resource::Phone(phone) => Some(&phone.settings),
-        Resource::Line(_) | Resource::User(_) | Resource::ServiceParameters(_) => None,
-    }
-}
 
 impl Lint<'_> {
     /// Notes everything that is wrong with the resource by itself.
     pub(super) fn look_at(&mut self, resource: &Resource) {
         let key = resource.key();
         let broken = match resource {
-            Resource::UserDeviceProfile(profile) => findings(profile),
+            Resource::UserDeviceProfile(profile) => findings(profile, &self.seen),
             _ => Vec::new(),
         };
-        let violations = check(resource, self.catalogue, &|name| self.lines.get(name).copied());
+        let violations = check(resource, self.catalogue, &self.seen);
         for violation in violations {
-            let fix = settings(resource).and_then(|settings| violation_fix(&violation, settings, &broken));
+            let fix = resource
+                .settings()
+                .and_then(|settings| violation_fix(&violation, settings, &broken, &self.seen));
             self.found.push(LintFinding {
                 rule: violation.rule,
                 resource: key.clone(),
@@ -41,9 +35,13 @@ impl Lint<'_> {
                 fix: fix.into_iter().collect(),
             });
         }
+        if let Some(settings) = resource.settings() {
+            self.subscriptions(settings, &key);
+        }
         match resource {
             Resource::UserDeviceProfile(profile) => self.agent_lines(profile, &key, &broken),
-            Resource::LogoutProfile(profile) => self.can_call(profile, key),
+            Resource::DevicePool(pool) => self.emergency_numbers(pool, &key),
+            Resource::Phone(phone) => self.logged_out_on_sip(phone, &key),
             Resource::User(user) => self.has_a_profile(user, key),
             _ => {}
         }
@@ -54,11 +52,12 @@ impl Lint<'_> {
         if broken.is_empty() {
             return;
         }
-        let Ok(enforced) = enforce(profile.clone(), ContactCentrePolicy::Warn) else { return };
+        let Ok(enforced) = enforce(profile.clone(), ContactCentrePolicy::Warn, &self.seen) else { return };
         let severity = match self.parameters.contact_centre_policy {
             ContactCentrePolicy::Reject => LintSeverity::Error,
             ContactCentrePolicy::Correct | ContactCentrePolicy::Warn => LintSeverity::Warning,
         };
+        let entry = |line: &BrokenLine| profile.settings.lines.get(line.index);
         self.found.extend(broken.iter().zip(enforced.findings).map(|(line, said)| LintFinding {
             rule: line.rule,
             resource: key.clone(),
@@ -69,24 +68,63 @@ impl Lint<'_> {
                 line.wanted.max_calls, line.wanted.busy_trigger
             ),
             severity,
-            fix: line_changes(line),
+            fix: entry(line).map(|entry| line_changes(line, entry)).unwrap_or_default(),
         }));
     }
 
-    /// DP-8, as far as it can be told: without a line that takes calls, no number can be called at all.
-    fn can_call(&mut self, profile: &LogoutProfile, key: Key) {
-        if profile.settings.lines.iter().any(|line| line.kind != LineKind::MonitorRing) {
+    /// DP-8 and LL-5: a SIP phone wears normal lines only.
+    fn logged_out_on_sip(&mut self, phone: &Phone, key: &Key) {
+        let LogoutChoice::Shared(tag) = phone.logout_choice else { return };
+        if phone.protocol != Protocol::Sip || !self.seen.nothing_on_sip.contains(&tag) {
             return;
         }
         self.found.push(LintFinding {
             rule: "DP-8",
-            resource: key,
-            field: "settings.lines".into(),
-            message: "has no line to call from, so that no emergency number can be called".into(),
-            remedy: "give the logout profile a line".into(),
+            resource: key.clone(),
+            field: "shared_logout_profile".into(),
+            message: format!(
+                "a SIP phone wears normal lines only (LL-5), and logout profile {tag} has none to call from"
+            ),
+            remedy: "give the logout profile a normal line, or the phone another one".into(),
             severity: LintSeverity::Warning,
             fix: Vec::new(),
         });
+    }
+
+    /// DP-22.
+    fn emergency_numbers(&mut self, pool: &DevicePool, key: &Key) {
+        if !pool.emergency_numbers.is_empty() {
+            return;
+        }
+        self.found.push(LintFinding {
+            rule: "DP-22",
+            resource: key.clone(),
+            field: "emergency_numbers".into(),
+            message: "is empty, so that its phones call emergency numbers as they call any other".into(),
+            remedy: "name the emergency numbers of the place".into(),
+            severity: LintSeverity::Advice,
+            fix: Vec::new(),
+        });
+    }
+
+    /// DP-11: copies that their definition has left behind.
+    fn subscriptions(&mut self, settings: &DeviceSettings, key: &Key) {
+        for (index, service) in settings.services.iter().enumerate() {
+            let definition = service.definition.as_ref().and_then(|name| self.seen.phone_services.get(name));
+            let Some(definition) = definition.filter(|definition| refresh(service, definition).is_some())
+            else {
+                continue;
+            };
+            self.found.push(LintFinding {
+                rule: "DP-11",
+                resource: key.clone(),
+                field: format!("settings.services[{index}]"),
+                message: format!("differs from its definition {:?}", definition.name.as_str()),
+                remedy: "update the subscriptions of the phone service".into(),
+                severity: LintSeverity::Warning,
+                fix: Vec::new(),
+            });
+        }
     }
 
     /// LI-2.
@@ -106,16 +144,23 @@ impl Lint<'_> {
     }
 }
 
-/// The values of CC-2 or CC-3 for a line.
-fn line_changes(line: &BrokenLine) -> Vec<FieldChange> {
-    let place = format!("settings.lines[{}]", line.index);
-    [
-        change(format!("{place}.max_calls"), line.has.max_calls, line.wanted.max_calls),
-        change(format!("{place}.busy_trigger"), line.has.busy_trigger, line.wanted.busy_trigger),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// The values of CC-2 or CC-3 for a line, where it or its template has others.
+fn line_changes(line: &BrokenLine, entry: &ProfileLine) -> Vec<FieldChange> {
+    limit_changes(line.index, entry, line.has, line.wanted)
+}
+
+/// What an entry must say itself, that its limits may be others than they are.
+fn limit_changes(index: usize, entry: &ProfileLine, has: CallLimits, wanted: CallLimits) -> Vec<FieldChange> {
+    let place = format!("settings.lines[{index}]");
+    let own = &entry.appearance;
+    let mut changes = Vec::new();
+    if has.max_calls != wanted.max_calls {
+        changes.extend(change(format!("{place}.max_calls"), own.max_calls, wanted.max_calls));
+    }
+    if has.busy_trigger != wanted.busy_trigger {
+        changes.extend(change(format!("{place}.busy_trigger"), own.busy_trigger, wanted.busy_trigger));
+    }
+    changes
 }
 
 fn change(field: String, from: u32, to: u32) -> Option<FieldChange> {
@@ -128,13 +173,14 @@ fn violation_fix(
     violation: &Violation,
     settings: &DeviceSettings,
     broken: &[BrokenLine],
+    templates: &dyn LineTemplates,
 ) -> Option<FieldChange> {
     match violation.rule {
         "CC-4" => {
             let lines = settings.lines.iter().enumerate();
             lines
                 .filter(|(index, _)| broken.iter().all(|line| line.index != *index))
-                .flat_map(|(index, line)| allowed_limits(index, line))
+                .flat_map(|(index, line)| allowed_limits(index, line, templates))
                 .find(|change| change.field == violation.field)
         }
         "DP-15" => Some(FieldChange {
@@ -147,17 +193,11 @@ fn violation_fix(
 }
 
 /// CC-4: at least one call, and a busy trigger of at most as many.
-fn allowed_limits(index: usize, line: &ProfileLine) -> impl Iterator<Item = FieldChange> {
-    let place = format!("settings.lines[{index}]");
-    let appearance = &line.appearance;
-    let max_calls = appearance.max_calls.max(1);
-    let busy_trigger = appearance.busy_trigger.clamp(1, max_calls);
-    [
-        change(format!("{place}.max_calls"), appearance.max_calls, max_calls),
-        change(format!("{place}.busy_trigger"), appearance.busy_trigger, busy_trigger),
-    ]
-    .into_iter()
-    .flatten()
+fn allowed_limits(index: usize, line: &ProfileLine, templates: &dyn LineTemplates) -> Vec<FieldChange> {
+    let Some(has) = limits(line, templates) else { return Vec::new() };
+    let max_calls = has.max_calls.max(1);
+    let wanted = CallLimits { max_calls, busy_trigger: has.busy_trigger.clamp(1, max_calls) };
+    limit_changes(index, line, has, wanted)
 }
 
 /// What mends a violation of that rule.
@@ -168,8 +208,11 @@ fn remedy(rule: &str) -> &'static str {
         "CC-6" => "let the phone use IPv4 too, or turn extension mobility off on it",
         "DP-4" => "remove the modules that the model does not take",
         "DP-5" => "name each of the user's profiles once, and one of them as his default",
+        "DP-8" => "give it a line to call from, and a tag within the number of phones allowed",
+        "DP-11" => "update the subscriptions of the phone service, and give what it requires a value",
         "DP-15" => "turn the privacy button off, or give it an octo-line",
         "DP-17" => "correct the model, or turn extension mobility off",
+        "LL-9" => "name another line: an intercom line is worn on one phone only",
         "LL-8" => "create the line, or remove it here",
         _ => {
             "set the field to a value that the rule allows; until then every update of the resource is refused"

@@ -2,15 +2,21 @@
 
 use super::*;
 use crate::directory::{
-    AddressingMode, AgentSettings, Line, LineControl, LogoutChoice, Phone, UserDeviceProfile,
+    AddressingMode, AgentSettings, DevicePool, Line, LineCapacity, LineControl, LogoutChoice, Phone,
+    PhoneServiceDefinition, UserDeviceProfile,
 };
 use crate::parameters::{ContactCentrePolicy, MultipleLogin};
-use crate::render::fixture::{default_profile, line, logout_profile, made_for, phone, profile, user};
+use crate::render::fixture::{
+    default_profile, device_pool, line, line_template, logout_profile, made_for, phone, profile, user,
+};
 use crate::settings::LineKind;
+use crate::subscription::subscribe;
 
 /// A directory in which everything is sound and used; tests break it.
 struct Site {
     parameters: ServiceParameters,
+    /// What lines and profiles may refer to.
+    before: Vec<Resource>,
     lines: Vec<Line>,
     profiles: Vec<UserDeviceProfile>,
     others: Vec<Resource>,
@@ -18,7 +24,7 @@ struct Site {
 }
 
 fn number(name: &str, capacity: LineCapacity) -> Line {
-    Line { name: name.parse().unwrap(), description: String::new(), capacity }
+    Line { capacity, ..Line::new(name.parse().unwrap()) }
 }
 
 /// An agent's profile with these lines, the first of which is the ACD line.
@@ -42,6 +48,7 @@ impl Site {
     fn sound() -> Self {
         Self {
             parameters: ServiceParameters { multiple_login: MultipleLogin::AutoLogout, ..Default::default() },
+            before: Vec::new(),
             lines: vec![number("2001", LineCapacity::Dual), number("3001", LineCapacity::Dual)],
             profiles: vec![agent("me", LineControl::MultiLine, &["2001"])],
             others: vec![Resource::LogoutProfile(logout_profile(1)), Resource::Phone(hard_phone())],
@@ -54,7 +61,8 @@ impl Site {
         let lines = self.lines.iter().cloned().map(Resource::Line);
         let profiles = self.profiles.iter().cloned().map(Resource::UserDeviceProfile);
         let users = self.users.iter().cloned().map(Resource::User);
-        for resource in lines.chain(profiles).chain(self.others.iter().cloned()).chain(users) {
+        let before = self.before.iter().cloned();
+        for resource in before.chain(lines).chain(profiles).chain(self.others.iter().cloned()).chain(users) {
             lint.see(&resource);
         }
         lint.finish()
@@ -308,4 +316,91 @@ fn the_gravest_come_first() {
     site.profiles[0].settings.privacy_button = true;
     let severities: Vec<_> = site.lint().iter().map(|found| found.severity).collect();
     assert_eq!(severities, [LintSeverity::Error, LintSeverity::Warning, LintSeverity::Advice]);
+}
+
+#[test]
+fn dp_21_and_cc_2_a_template_that_breaks_an_agents_line_is_found_with_what_the_line_must_say_itself() {
+    let found = Site::only(|site| {
+        let entry = &mut site.profiles[0].settings.lines[0];
+        (entry.appearance.max_calls, entry.template) = (0, Some("agents".parse().unwrap()));
+        site.before.push(Resource::LineTemplate(line_template("agents", "", 4, 1)));
+    });
+    assert_eq!((found.rule, found.field.as_str()), ("CC-2", "settings.lines[0].max_calls"));
+    assert_eq!(limits(&found), ["settings.lines[0].max_calls 0 2"]);
+    let impossible = Site::only(|site| {
+        site.profiles[0].agent = None;
+        let entry = &mut site.profiles[0].settings.lines[0];
+        (entry.appearance.busy_trigger, entry.template) = (3, Some("agents".parse().unwrap()));
+        entry.appearance.max_calls = 0;
+        site.before.push(Resource::LineTemplate(line_template("agents", "", 2, 0)));
+    });
+    assert_eq!(impossible.rule, "CC-4");
+    assert_eq!(limits(&impossible), ["settings.lines[0].busy_trigger 3 2"]);
+}
+
+#[test]
+fn dp_8_and_ll_5_a_sip_phone_whose_logout_profile_has_no_normal_line_is_found() {
+    let found = Site::only(|site| {
+        let phone = Phone { logout_choice: LogoutChoice::Shared(1.try_into().unwrap()), ..phone("8851") };
+        site.others.push(Resource::Phone(Phone { name: "SEP000DEDAB3569".parse().unwrap(), ..phone }));
+    });
+    assert_eq!((found.rule, found.resource.to_string().as_str()), ("DP-8", "phone SEP000DEDAB3569"));
+    assert_eq!((found.field.as_str(), found.severity), ("shared_logout_profile", LintSeverity::Warning));
+}
+
+#[test]
+fn dp_8_a_tag_beyond_the_phones_allowed_is_found() {
+    let found = Site::only(|site| {
+        site.parameters.maximum_phones = 6;
+        let tag = 7.try_into().unwrap();
+        site.others = vec![
+            Resource::LogoutProfile(logout_profile(7)),
+            Resource::Phone(Phone { logout_choice: LogoutChoice::Shared(tag), ..hard_phone() }),
+        ];
+    });
+    assert_eq!((found.rule, found.field.as_str(), found.severity), ("DP-8", "tag", LintSeverity::Error));
+}
+
+#[test]
+fn dp_11_a_subscription_that_its_definition_has_left_behind_is_found() {
+    let weather = |url: &str| PhoneServiceDefinition {
+        name: "weather".parse().unwrap(),
+        description: String::new(),
+        url: url.into(),
+        parameters: Vec::new(),
+    };
+    let subscribed = |url: &str| {
+        let made = subscribe(&weather("http://old/"), &BTreeMap::new());
+        let definition = weather(url);
+        Site::found(move |site| {
+            site.profiles[0].settings.services = vec![made];
+            site.before.push(Resource::PhoneServiceDefinition(definition));
+        })
+    };
+    assert_eq!(subscribed("http://old/"), []);
+    assert_eq!(subscribed("http://new/"), one("DP-11", "user-device-profile me", "settings.services[0]"));
+}
+
+#[test]
+fn dp_22_a_pool_without_emergency_numbers_is_found() {
+    let mut pool = device_pool("lobby");
+    let with = |pool: &DevicePool| {
+        let (pool, name) = (Resource::DevicePool(pool.clone()), pool.name.clone());
+        Site::found(move |site| {
+            site.before.push(pool);
+            site.others[1] = Resource::Phone(Phone { device_pool: Some(name), ..hard_phone() });
+        })
+    };
+    assert_eq!(with(&pool), one("DP-22", "device-pool lobby", "emergency_numbers"));
+    pool.emergency_numbers = vec!["112".into()];
+    assert_eq!(with(&pool), []);
+}
+
+#[test]
+fn ll_9_an_acd_line_that_has_become_an_intercom_line_is_found() {
+    let found = Site::only(|site| {
+        let phone = hard_phone().name;
+        site.lines[0].intercom_phone = Some(phone);
+    });
+    assert_eq!((found.rule, found.field.as_str()), ("LL-9", "agent.acd_line"));
 }

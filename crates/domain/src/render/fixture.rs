@@ -4,14 +4,14 @@ use proptest::prelude::*;
 
 use crate::catalogue::{Catalogue, PhoneModel};
 use crate::directory::{
-    AddressingMode, DefaultDeviceProfile, LogoutChoice, LogoutProfile, MadeFor, Phone, User,
-    UserDeviceProfile, UserLoginTime,
+    DefaultDeviceProfile, DevicePool, LineTemplate, LogoutProfile, MadeFor, Phone, PhoneTemplate,
+    PresenceGroup, User, UserDeviceProfile, UserLoginTime,
 };
 use crate::settings::{DeviceSettings, LineAppearance, LineKind, ProfileLine, Protocol, SpeedDial};
 
 pub(crate) fn line(kind: LineKind, numbers: &[&str]) -> ProfileLine {
     let lines = numbers.iter().map(|number| number.parse().unwrap()).collect();
-    ProfileLine { kind, lines, appearance: LineAppearance::default() }
+    ProfileLine::new(kind, lines)
 }
 
 pub(crate) fn dial(tag: u32, number: &str) -> SpeedDial {
@@ -63,6 +63,52 @@ pub(crate) fn profile_of_me() -> UserDeviceProfile {
     profile
 }
 
+/// A line template; an empty label and zeros say nothing.
+pub(crate) fn line_template(name: &str, label: &str, max_calls: u32, busy_trigger: u32) -> LineTemplate {
+    LineTemplate {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        label: (!label.is_empty()).then(|| label.into()),
+        max_calls: (max_calls > 0).then_some(max_calls),
+        busy_trigger: (busy_trigger > 0).then_some(busy_trigger),
+    }
+}
+
+/// A phone template that says nothing.
+pub(crate) fn phone_template(name: &str) -> PhoneTemplate {
+    PhoneTemplate {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        phone_button_template: None,
+        softkey_template: None,
+        feature_buttons: Vec::new(),
+    }
+}
+
+/// A device pool that says nothing.
+pub(crate) fn device_pool(name: &str) -> DevicePool {
+    DevicePool {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        user_locale: None,
+        user_hold_audio_source: None,
+        softkey_template: None,
+        date_time_group: None,
+        region: None,
+        geolocation: None,
+        emergency_numbers: Vec::new(),
+    }
+}
+
+/// A presence group that sees these besides itself.
+pub(crate) fn presence_group(name: &str, sees: &[&str]) -> PresenceGroup {
+    PresenceGroup {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        sees: sees.iter().map(|name| name.parse().unwrap()).collect(),
+    }
+}
+
 pub(crate) fn user(profiles: &[&str]) -> User {
     User {
         user_id: "me".parse().unwrap(),
@@ -83,16 +129,9 @@ pub(crate) fn model(name: &str) -> &'static PhoneModel {
 
 /// A phone of that model that takes logins, in the model's usual protocol.
 pub(crate) fn phone(model: &str) -> Phone {
-    Phone {
-        name: "SEP000DEDAB3566".parse().unwrap(),
-        description: String::new(),
-        model: model.parse().unwrap(),
-        protocol: self::model(model).protocols[0],
-        addressing_mode: AddressingMode::default(),
-        extension_mobility_enabled: true,
-        logout_choice: LogoutChoice::OwnSettings,
-        settings: DeviceSettings::default(),
-    }
+    let protocol = self::model(model).protocols[0];
+    let name = "SEP000DEDAB3566".parse().unwrap();
+    Phone { extension_mobility_enabled: true, ..Phone::new(name, model.parse().unwrap(), protocol) }
 }
 
 pub(crate) fn sip(phone: Phone) -> Phone {

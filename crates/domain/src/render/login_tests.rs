@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::fixture::{
     any_lines, any_speed_dials, default_profile, line, made_for, model, phone, profile, profile_of_me, sip,
-    user,
 };
 use super::*;
 use crate::settings::{CallBlockingPin, LineAppearance, LineKind, MlppPreemption, Privacy};
@@ -19,8 +18,8 @@ fn render_with(
     default: Option<&DefaultDeviceProfile>,
 ) -> Result<EffectiveConfiguration, NoDefaultDeviceProfile> {
     let model = model(phone.model.as_str());
-    let parameters = ServiceParameters::default();
-    render_login(phone, model, &user(&["me"]), profile, default, &parameters, &phone.settings)
+    let user = "me".parse().unwrap();
+    render_login(phone, model, Some(&user), profile, default, LogoutSource::OwnSettings, &Around::default())
 }
 
 fn buttons(configuration: &EffectiveConfiguration) -> Vec<String> {
@@ -156,7 +155,8 @@ fn li_5_the_defaults_module_is_worn_if_the_model_takes_one() {
 
 fn service(name: &str, parameter: Option<&str>) -> ServiceSubscription {
     let parameters = parameter.map(|value| ("p".to_owned(), value.to_owned())).into_iter().collect();
-    ServiceSubscription { name: name.into(), url: format!("http://example.net/{name}"), parameters }
+    let url = format!("http://example.net/{name}");
+    ServiceSubscription { name: name.into(), url, parameters, definition: None }
 }
 
 #[test]
@@ -206,6 +206,10 @@ fn li_6_every_setting_stands_there_once_and_says_where_it_came_from() {
             "do_not_disturb.on",
             "idle_limit",
             "privacy_button",
+            "presence_group",
+            "date_time_group",
+            "region",
+            "geolocation",
         ]
     );
     assert_eq!(setting(&worn, "idle_limit"), ("30 minutes".into(), Origin::Profile));
@@ -236,33 +240,6 @@ fn li_7_a_profile_that_knows_no_model_leaves_the_phones_modules_on() {
     let worn = render(&phone, &profile_of_me());
     assert_eq!(setting(&worn, "expansion_modules"), ("7914".into(), Origin::Phone));
     assert_eq!((buttons(&worn).len(), worn.change), (8, Change::Restart));
-}
-
-#[test]
-fn li_14_profile_then_phone_then_cluster() {
-    let mut phone = phone("7960");
-    let mut profile = made_for("me", "7960");
-    let cluster = Origin::Cluster;
-    let worn = render(&phone, &profile);
-    assert_eq!(setting(&worn, "user_locale"), ("en-US".into(), cluster));
-    assert_eq!(setting(&worn, "user_hold_audio_source"), (String::new(), cluster));
-    assert_eq!(setting(&worn, "softkey_template"), (String::new(), cluster));
-
-    phone.settings.user_locale = Some("fr-FR".into());
-    phone.settings.user_hold_audio_source = Some("1".into());
-    phone.settings.softkey_template = Some("site".into());
-    let worn = render(&phone, &profile);
-    assert_eq!(setting(&worn, "user_locale"), ("fr-FR".into(), Origin::Phone));
-    assert_eq!(setting(&worn, "user_hold_audio_source"), ("1".into(), Origin::Phone));
-    assert_eq!(setting(&worn, "softkey_template"), ("site".into(), Origin::Phone));
-
-    profile.settings.user_locale = Some("de-DE".into());
-    profile.settings.user_hold_audio_source = Some("2".into());
-    profile.settings.softkey_template = Some("mine".into());
-    let worn = render(&phone, &profile);
-    assert_eq!(setting(&worn, "user_locale"), ("de-DE".into(), Origin::Profile));
-    assert_eq!(setting(&worn, "user_hold_audio_source"), ("2".into(), Origin::Profile));
-    assert_eq!(setting(&worn, "softkey_template"), ("mine".into(), Origin::Profile));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 use crate::settings::{LineKind, Privacy};
 
 fn render(phone: &Phone, logout: LogoutSource<'_>) -> EffectiveConfiguration {
-    render_logout(phone, model(phone.model.as_str()), logout, &ServiceParameters::default())
+    render_logout(phone, model(phone.model.as_str()), logout, &Around::default())
 }
 
 fn setting(configuration: &EffectiveConfiguration, field: &str) -> (String, Origin) {
