@@ -67,12 +67,13 @@ async fn a_changed_pin_is_refused_at_once_and_lockouts_survive_a_restart() {
     let server = site.start();
     let admin = administrator(&site, &server).await;
     furnish(&server, &admin, 2).await;
-    let change = ChangeCredentialRequest { name: user(0), current: pin("10000"), replacement: pin("27182") };
+    let change =
+        ChangeCredentialRequest { name: user(0), current: pin("10000"), replacement: pin("27182818") };
     AuthServiceClient::new(link(&server, "")).change_credential(change).await.unwrap();
     let old = SignInRequest { name: user(0), credential: pin("10000") };
     let status = AuthServiceClient::new(link(&server, "")).sign_in(old).await.unwrap_err();
     assert_eq!(reason(&status), ErrorReason::CredentialRefused);
-    let new = SignInRequest { name: user(0), credential: pin("27182") };
+    let new = SignInRequest { name: user(0), credential: pin("27182818") };
     AuthServiceClient::new(link(&server, "")).sign_in(new).await.unwrap();
 
     let mut client = sessions(&server, "");

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roamline_domain::credential::{PrincipalKind, SecretKind};
+use roamline_domain::credential::{CredentialPolicy, PrincipalKind, SecretKind};
 use roamline_domain::{PrincipalName, UserId, Violations};
 use roamline_proto::auth as proto;
 use roamline_proto::error::ErrorReason;
+use roamline_proto::profile;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::Ids;
 use roamline_store::StoreError;
@@ -48,6 +49,30 @@ fn kind_from_proto(number: i32) -> Option<PrincipalKind> {
 
 pub(crate) fn instant(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+/// The credential policy as the profile service tells it; what it leaves out is at its default.
+pub(crate) fn policy(from: &profile::CredentialPolicy) -> CredentialPolicy {
+    let defaults = CredentialPolicy::default();
+    let time = |given: Option<prost_types::Duration>, default: Duration| {
+        given.and_then(|given| Duration::try_from(given).ok()).unwrap_or(default)
+    };
+    CredentialPolicy {
+        failures_before_lockout: from.failures_before_lockout.unwrap_or(defaults.failures_before_lockout),
+        failures_reset_after: time(from.failures_reset_after, defaults.failures_reset_after),
+        lockout_for: time(from.lockout_duration, defaults.lockout_for),
+        minimum_length: from.minimum_length.unwrap_or(defaults.minimum_length),
+        history: from.history.unwrap_or(defaults.history),
+        expires_after_days: from.expires_after_days.unwrap_or(defaults.expires_after_days),
+        expiry_warning_days: from.expiry_warning_days.unwrap_or(defaults.expiry_warning_days),
+        minimum_change_interval: time(from.minimum_change_interval, defaults.minimum_change_interval),
+        inactive_days: from.inactive_days.unwrap_or(defaults.inactive_days),
+        trivial_check: from.trivial_check.unwrap_or(defaults.trivial_check),
+        minimum_changed_characters: from
+            .minimum_changed_characters
+            .unwrap_or(defaults.minimum_changed_characters),
+        must_change_initial: from.must_change_initial.unwrap_or(defaults.must_change_initial),
+    }
 }
 
 /// Name and credential of somebody who proves who he is.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use roamline_domain::credential::{Attempts, PrincipalKind, SecretKind, check_secret};
+use roamline_domain::credential::{Attempts, PrincipalKind, SecretKind, check_form, check_own};
 use roamline_domain::{PrincipalName, Violations};
 use roamline_store::{Principal, SecretRecord};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,13 +31,14 @@ struct Hashed {
 }
 
 impl Service {
-    /// Sets all of them or none, and lifts the lockouts of those named.
+    /// Sets all of them or none, and lifts the lockouts of those named. An administrator may set what its owner could
+    /// not set himself: sites with short PINs are taken over as they are.
     pub(crate) async fn set_credentials(
         &self,
         wanted: Vec<Wanted>,
         validate_only: bool,
     ) -> Result<(), AuthError> {
-        self.check_policy(&wanted)?;
+        check_forms(&wanted)?;
         self.load(wanted.iter().enumerate().map(|(index, item)| (index, &item.name, item.kind))).await?;
         if validate_only || wanted.is_empty() {
             return Ok(());
@@ -64,7 +65,8 @@ impl Service {
         replacement: SecretString,
     ) -> Result<(), AuthError> {
         let mut weak = Violations::new();
-        if let Err(error) = check_secret(proof.kind, replacement.expose_secret(), &self.policy) {
+        let (policy, name) = (self.policy.load_full(), proof.name.as_str());
+        if let Err(error) = check_own(proof.kind, replacement.expose_secret(), name, &policy) {
             weak.add("replacement", "SP-14", error.to_string());
         } else if replacement.expose_secret() == proof.secret.expose_secret() {
             weak.add("replacement", "SP-14", "must differ from the current one");
@@ -90,16 +92,6 @@ impl Service {
             }
         }
         Err(AuthError::Contended)
-    }
-
-    fn check_policy(&self, wanted: &[Wanted]) -> Result<(), AuthError> {
-        let mut weak = Violations::new();
-        for (index, item) in wanted.iter().enumerate() {
-            if let Err(error) = check_secret(item.secret_kind, item.secret.expose_secret(), &self.policy) {
-                weak.add(format!("credentials[{index}].credential"), "SP-14", error.to_string());
-            }
-        }
-        weak.none_or(()).map_err(AuthError::TooWeak)
     }
 
     /// The principals of those names as they are, or new ones; refused if one is of another kind (DP-16).
@@ -139,11 +131,13 @@ impl Service {
     /// Hashes side by side, each in its turn with those of everybody else.
     async fn hash_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Hashed>, AuthError> {
         let _place = self.hasher.admit()?;
-        let now = self.clock.now();
+        let (now, policy) = (self.clock.now(), self.policy.load_full());
+        let policy = &policy;
         stream::iter(wanted.into_iter().enumerate())
             .map(|(index, item)| async move {
                 let hash = self.hasher.hash(item.secret).await?;
-                let record = SecretRecord { hash, must_change: item.must_change, set_at: now };
+                let must_change = item.must_change || policy.must_be_changed_first(item.kind);
+                let record = SecretRecord { hash, must_change, set_at: now };
                 let Wanted { name, kind, secret_kind, .. } = item;
                 Ok(Hashed { index, name, kind, secret_kind, record })
             })
@@ -151,6 +145,16 @@ impl Service {
             .try_collect()
             .await
     }
+}
+
+fn check_forms(wanted: &[Wanted]) -> Result<(), AuthError> {
+    let mut weak = Violations::new();
+    for (index, item) in wanted.iter().enumerate() {
+        if let Err(error) = check_form(item.secret_kind, item.secret.expose_secret()) {
+            weak.add(format!("credentials[{index}].credential"), "SP-14", error.to_string());
+        }
+    }
+    weak.none_or(()).map_err(AuthError::TooWeak)
 }
 
 fn set(principal: &mut Principal, kind: SecretKind, record: SecretRecord) {

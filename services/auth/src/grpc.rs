@@ -1,5 +1,7 @@
 //! The RPCs: parse, do, answer.
 
+mod policy;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,6 +17,8 @@ use tonic::{Request, Response, Status};
 use crate::Service;
 use crate::convert::{change, instant, kind_to_proto, proof, status, wanted};
 use crate::error::AuthError;
+
+pub use policy::GrpcPolicy;
 
 pub(crate) struct Grpc(pub(crate) Arc<Service>);
 

@@ -11,23 +11,27 @@ mod error;
 mod grpc;
 mod hashing;
 mod keys;
+mod policy;
 mod sign_in;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use roamline_domain::credential::CredentialPolicy;
 use roamline_domain::{ClusterId, PrincipalName};
 use roamline_proto::auth::JsonWebKey;
 use roamline_proto::auth::auth_service_server::AuthServiceServer;
-use roamline_serve::{Api, Clock, Ids};
+use roamline_serve::{Api, Clock, Ids, Tasks};
 use roamline_store::CredentialStore;
 use roamline_token::{FetchError, KeySource, Signer, Verifier};
 use secrecy::SecretString;
 
 pub use administrator::random_password;
-pub use config::{AuthConfig, HashingConfig, PolicyConfig};
+pub use config::{AuthConfig, HashingConfig};
 pub use error::BuildError;
+pub use grpc::GrpcPolicy;
+pub use policy::{PolicySource, PolicyUnknown};
 
 use grpc::Grpc;
 use hashing::Hasher;
@@ -51,7 +55,7 @@ pub(crate) struct Service {
     ids: Ids,
     hasher: Hasher,
     keys: Keys,
-    policy: CredentialPolicy,
+    policy: ArcSwap<CredentialPolicy>,
     config: AuthConfig,
     issuer: String,
 }
@@ -72,8 +76,13 @@ impl Auth {
         let issuer = issuer(cluster);
         let keys = Keys::ensure(&*store, &issuer, clock.now(), &ids).await?;
         let hasher = Hasher::new(&config.hashing).await?;
-        let (policy, config) = (config.policy.to_domain(), config.clone());
+        let (policy, config) = (ArcSwap::default(), config.clone());
         Ok(Self(Arc::new(Service { store, clock, ids, hasher, keys, policy, config, issuer })))
+    }
+
+    /// Obeys the credential policy that `source` keeps, as it changes (SP-14, SP-21); without this, the default one.
+    pub fn follow(&self, source: Arc<dyn PolicySource>, tasks: &Tasks) {
+        tasks.spawn("credential policy", policy::follow(Arc::clone(&self.0), source, tasks.clone()));
     }
 
     /// Adds `roamline.auth.v1.AuthService`.

@@ -82,7 +82,7 @@ impl Service {
                     secret.hash.clone_from(hash);
                 }
             } else {
-                next.attempts = principal.attempts.failed(&self.policy, now);
+                next.attempts = principal.attempts.failed(principal.kind, &self.policy.load(), now);
             }
             if next == principal || self.store.set_principals(vec![next.clone()]).await? {
                 return if verdict.matches { Ok(next) } else { Err(AuthError::Refused) };

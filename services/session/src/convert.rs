@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message as _;
-use roamline_domain::parameters::{ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters};
+use roamline_domain::parameters::{
+    ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters, address_range,
+};
 use roamline_domain::phone_state::{
     Actions, Actor, Configuration, EndedSession, HookState, LogoutReason, PhoneState, Session,
 };
-use roamline_domain::{PhoneName, UserId, Violations};
+use roamline_domain::{PhoneName, ProfileName, UserId, Violations};
 use roamline_proto::auth::credential;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{self, EffectiveConfiguration};
@@ -16,6 +18,7 @@ use roamline_proto::refusal::Refusal;
 use roamline_proto::session as wire;
 use roamline_store::Sequence;
 use roamline_token::Caller;
+use tonic::metadata::MetadataMap;
 
 use crate::watch::{Message, Told};
 use crate::{login, logout, refusal};
@@ -46,7 +49,19 @@ where
     if text.is_empty() { None } else { found.take(field, parse(text)) }
 }
 
-pub(crate) fn login_request(request: wire::LoginRequest, caller: &Caller) -> Result<login::Asked, Refusal> {
+/// Headers with which a proxy says that a request came through it.
+const PROXY_HEADERS: [&str; 3] = ["via", "forwarded", "x-forwarded-for"];
+
+/// Whether a request came through a proxy (SP-9).
+pub(crate) fn is_proxied(metadata: &MetadataMap) -> bool {
+    PROXY_HEADERS.iter().any(|header| metadata.contains_key(*header))
+}
+
+pub(crate) fn login_request(
+    request: wire::LoginRequest,
+    caller: &Caller,
+    proxied: bool,
+) -> Result<login::Asked, Refusal> {
     let mut found = Violations::new();
     let phone = phone("phone", &request.phone, &mut found);
     if request.user_id.is_empty() {
@@ -71,6 +86,7 @@ pub(crate) fn login_request(request: wire::LoginRequest, caller: &Caller) -> Res
         duration,
         take_over: request.take_over,
         request: id,
+        proxied,
         fingerprint: fingerprint("login", &print.encode_to_vec(), caller),
     })
 }
@@ -115,10 +131,25 @@ pub(crate) fn logout_request(
         }
     };
     let id = optional("request_id", &request.request_id, &mut found, str::parse);
+    let reason = said_reason(request.reason, &mut found);
     let Some(target) = target else { return Err(refusal::invalid(found)) };
     found.none_or(()).map_err(refusal::invalid)?;
-    let fingerprint = fingerprint("logout", format!("{target:?}").as_bytes(), caller);
-    Ok(logout::Asked { target, request: id, fingerprint })
+    let fingerprint = fingerprint("logout", format!("{target:?} {reason:?}").as_bytes(), caller);
+    Ok(logout::Asked { target, reason, request: id, fingerprint })
+}
+
+/// The reason that a service says, if it says one.
+fn said_reason(number: i32, found: &mut Violations) -> Option<LogoutReason> {
+    match wire::LogoutReason::try_from(number) {
+        Ok(wire::LogoutReason::Unspecified) => None,
+        Ok(wire::LogoutReason::PhoneRemoved) => Some(LogoutReason::PhoneRemoved),
+        Ok(wire::LogoutReason::Policy) => Some(LogoutReason::Policy),
+        Ok(wire::LogoutReason::Administrator) => Some(LogoutReason::Administrator),
+        _ => {
+            found.add("reason", "LO-1", "must be PHONE_REMOVED, POLICY or ADMINISTRATOR where it is said");
+            None
+        }
+    }
 }
 
 pub(crate) fn get_target(request: wire::GetSessionRequest) -> Result<logout::Target, Refusal> {
@@ -142,6 +173,15 @@ pub(crate) fn user_filter(text: &str) -> Result<Option<UserId>, Refusal> {
     let mut found = Violations::new();
     let user = optional("user_id", text, &mut found, str::parse);
     found.none_or(user).map_err(refusal::invalid)
+}
+
+pub(crate) fn list_filter(
+    request: &wire::ListSessionsRequest,
+) -> Result<(Option<UserId>, Option<ProfileName>), Refusal> {
+    let mut found = Violations::new();
+    let user = optional("user_id", &request.user_id, &mut found, str::parse);
+    let profile = optional("profile", &request.profile, &mut found, str::parse);
+    found.none_or((user, profile)).map_err(refusal::invalid)
 }
 
 pub(crate) fn page_token(text: &str) -> Result<Option<PhoneName>, Refusal> {
@@ -312,6 +352,7 @@ fn actions(actions: Actions) -> wire::PhoneActions {
 pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
     let defaults = ServiceParameters::default();
     let maximum = wire.maximum_login_time.and_then(|time| Duration::try_from(time).ok());
+    let ranges = |texts: &[String]| texts.iter().filter_map(|text| address_range(text).ok()).collect();
     ServiceParameters {
         enforce_maximum_login_time: wire.enforce_maximum_login_time(),
         maximum_login_time: maximum.unwrap_or(defaults.maximum_login_time),
@@ -332,6 +373,11 @@ pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
             profile::OccupiedPhoneBehavior::Always => OccupiedPhone::Always,
             _ => OccupiedPhone::OnRequest,
         },
+        validate_ip_address: wire.validate_ip_address(),
+        trusted_sources: ranges(&wire.trusted_sources),
+        allow_proxy: wire.allow_proxy(),
+        same_subnet_only: wire.same_subnet_only(),
+        local_subnets: ranges(&wire.local_subnets),
         ..defaults
     }
 }

@@ -13,6 +13,7 @@ mod limit;
 mod login;
 mod logout;
 mod observe;
+mod parameters;
 mod peers;
 mod phone_link;
 mod read;
@@ -22,6 +23,8 @@ mod watch;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use roamline_domain::parameters::ServiceParameters;
 use roamline_serve::{Api, Clock, Ids, Tasks};
 use roamline_store::SessionStore;
 
@@ -48,11 +51,13 @@ pub(crate) struct Core {
     tasks: Tasks,
     events: Events,
     limit: Limit,
+    parameters: ArcSwap<ServiceParameters>,
     observe: Observe,
 }
 
 impl Session {
-    /// The service over a store, with its background work (sweeps, the tail of events) begun in `tasks`.
+    /// The service over a store, with its background work (sweeps, the tail of events, the
+    /// service parameters) begun in `tasks`.
     pub fn start(
         config: SessionConfig,
         store: Arc<dyn SessionStore>,
@@ -71,9 +76,11 @@ impl Session {
             tasks: tasks.clone(),
             events,
             limit: Limit::default(),
+            parameters: ArcSwap::default(),
             observe: Observe::new(),
         });
         tasks.spawn("session events", events::run(Arc::clone(&core)));
+        tasks.spawn("service parameters", parameters::run(Arc::clone(&core)));
         tasks.spawn("session sweep", sweep::run(Arc::clone(&core)));
         Self { core }
     }

@@ -39,7 +39,7 @@ impl Limit {
         Err(refusal)
     }
 
-    /// Follows the parameter as the directory last told it.
+    /// Follows the parameter as the directory last told it (SP-21).
     pub(crate) fn set(&self, parameter: u32) {
         let most = if parameter == 0 { sized_to_the_machine() } else { parameter };
         self.most.store(most, Ordering::Relaxed);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roamline_domain::login::{LoginRequest, decide_login};
-use roamline_domain::phone_state::{Actor, EndedSession, PhoneState};
+use roamline_domain::parameters::ServiceParameters;
+use roamline_domain::phone_state::{Actor, EndedSession, HookState, PhoneState};
 use roamline_domain::{PhoneName, ProfileName, RequestId};
 use roamline_proto::auth::{Credential, PrincipalKind};
 use roamline_proto::error::ErrorReason;
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     pub duration: Option<Duration>,
     pub take_over: bool,
     pub request: Option<RequestId>,
+    /// Whether the request came through a proxy (SP-9).
+    pub proxied: bool,
     /// What the request is but for its secrets, so that the same id for another one is seen.
     pub fingerprint: Vec<u8>,
 }
@@ -51,11 +54,22 @@ impl Core {
         caller: &Caller,
         encode: impl Fn(&LoggedIn) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
-        let place = self.limit.enter()?;
-        let result = self.login_in_place(asked, caller, encode).await;
-        drop(place);
+        let result = self.login_if_admitted(asked, caller, encode).await;
         self.observe.login(result.as_ref().err());
         result
+    }
+
+    /// The refusals that come before anything is asked of the directory (LI-2): of the source, then of too many at
+    /// once.
+    async fn login_if_admitted(
+        &self,
+        asked: Asked,
+        caller: &Caller,
+        encode: impl Fn(&LoggedIn) -> Vec<u8>,
+    ) -> Result<Answer, Refusal> {
+        admit(&self.parameters.load(), &asked, caller)?;
+        let _place = self.limit.enter()?;
+        self.login_in_place(asked, caller, encode).await
     }
 
     async fn login_in_place(
@@ -65,13 +79,17 @@ impl Core {
         encode: impl Fn(&LoggedIn) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
         let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
-        self.limit.set(facts.policy.maximum_concurrent_requests);
+        // What holds by the directory's own word may be newer than what this replica has heard of.
+        admit(&facts.policy, &asked, caller)?;
         let actor = self.authenticate(&asked, &facts, caller).await?;
         let now = self.clock.now();
         if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
             return Ok(Answer::Remembered(answer));
         }
         let prepared = facts.prepared.clone()?;
+        if let Some(refused) = facts.owner.clone() {
+            return Err(refused);
+        }
         let request = self.request(&asked, &facts, &prepared, actor, now)?;
         let about = About {
             phone: facts.phone.clone(),
@@ -81,6 +99,9 @@ impl Core {
         self.decide(&about, now, |loaded| {
             let login =
                 decide_login(&loaded.held, &request, &facts.policy, now).map_err(|r| refusal::login(&r))?;
+            if facts.refuse_off_hook && loaded.held.phone.hook == HookState::OffHook {
+                return Err(refusal::off_hook(&facts.phone));
+            }
             if let Some(refused) = &prepared.contact_centre {
                 return Err(refused.clone());
             }
@@ -181,4 +202,11 @@ impl Core {
         let expires_at = now.checked_add(self.config.remember_replies_for).unwrap_or(Timestamp::MAX);
         Reply { request, fingerprint: fingerprint.to_vec(), answer, expires_at }
     }
+}
+
+/// Whether a login is taken from where the caller is (SP-9, SP-12).
+fn admit(parameters: &ServiceParameters, asked: &Asked, caller: &Caller) -> Result<(), Refusal> {
+    let address = caller.source.map(|source| source.ip());
+    let seen = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
+    parameters.admit_source(address, asked.proxied).map_err(|refused| refusal::source(refused, &seen))
 }

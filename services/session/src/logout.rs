@@ -24,6 +24,8 @@ pub(crate) enum Target {
 /// A logout as it was asked for, parsed.
 pub(crate) struct Asked {
     pub target: Target,
+    /// Why, as a service says it (DP-9).
+    pub reason: Option<LogoutReason>,
     pub request: Option<RequestId>,
     pub fingerprint: Vec<u8>,
 }
@@ -42,17 +44,13 @@ impl Core {
         caller: &Caller,
         encode: impl Fn(&EndedSession) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
+        let reason = reason(asked.reason, caller)?;
         let now = self.clock.now();
         if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
             return Ok(Answer::Remembered(answer));
         }
         let phone = self.phone_of(&asked.target).await?;
         let facts = self.logout_facts(&phone).await?;
-        let reason = match caller.kind {
-            PrincipalKind::Administrator => LogoutReason::Administrator,
-            PrincipalKind::Application => LogoutReason::Application,
-            _ => LogoutReason::User,
-        };
         let source = caller.source.map(|address| address.ip().to_string()).unwrap_or_default();
         let actor = Actor { name: caller.name.clone(), source };
         let ended = self
@@ -138,8 +136,21 @@ impl FactsOrNone {
     }
 }
 
-/// A caller ends his own session, or anybody's with the scope session.manage. A session named by its id must still be
-/// the phone's.
+/// Why a session ends: what a service says, else what follows from who asks (LO-1).
+fn reason(said: Option<LogoutReason>, caller: &Caller) -> Result<LogoutReason, Refusal> {
+    let is_service = caller.has(scope::SESSION_END);
+    match (said, caller.kind) {
+        (Some(reason), _) if is_service => Ok(reason),
+        (Some(_), _) => Err(refusal::scope_missing(scope::SESSION_END)),
+        (None, PrincipalKind::Administrator) => Ok(LogoutReason::Administrator),
+        (None, PrincipalKind::Application) => Ok(LogoutReason::Application),
+        (None, _) if is_service => Ok(LogoutReason::Policy),
+        (None, _) => Ok(LogoutReason::User),
+    }
+}
+
+/// A caller ends his own session, or anybody's with the scope session.manage, or session.end for services. A session
+/// named by its id must still be the phone's.
 fn allow(state: &PhoneState, target: &Target, caller: &Caller) -> Result<(), Refusal> {
     if let Target::Session(id) = target
         && state.session.as_ref().is_none_or(|session| session.id != *id)
@@ -150,7 +161,7 @@ fn allow(state: &PhoneState, target: &Target, caller: &Caller) -> Result<(), Ref
         Some(session) => caller.kind == PrincipalKind::User && session.user.as_str() == caller.name,
         None => true,
     };
-    if own || caller.has(scope::SESSION_MANAGE) {
+    if own || caller.has(scope::SESSION_MANAGE) || caller.has(scope::SESSION_END) {
         Ok(())
     } else {
         Err(refusal::scope_missing(scope::SESSION_MANAGE))

@@ -45,6 +45,10 @@ pub struct LoginFacts {
     pub user_login_time: UserLoginTime,
     /// The parameters in force (SP-21).
     pub policy: ServiceParameters,
+    /// Set when the phone's owner keeps it to himself; given before what is live is looked at (LI-13).
+    pub owner: Option<Refusal>,
+    /// Whether the login is refused while the handset is up (LI-8).
+    pub refuse_off_hook: bool,
 }
 
 /// Everything the directory knows about a logout.
@@ -75,6 +79,12 @@ pub trait Peers: Send + Sync + 'static {
     /// # Errors
     /// The phone is unknown, or the directory cannot be reached.
     async fn prepare_logout(&self, phone: &PhoneName) -> Result<LogoutFacts, Refusal>;
+
+    /// The parameters in force.
+    ///
+    /// # Errors
+    /// The directory cannot be reached.
+    async fn service_parameters(&self) -> Result<ServiceParameters, Refusal>;
 
     /// Whether the credential is the user's.
     ///

@@ -1,13 +1,16 @@
 //! Reading live sessions: one, or a page of them.
 
 use roamline_domain::phone_state::PhoneState;
-use roamline_domain::{PhoneName, UserId};
+use roamline_domain::{PhoneName, ProfileName, UserId};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::refusal::Refusal;
 use roamline_token::{Caller, scope};
 
 use crate::logout::Target;
 use crate::{Core, refusal};
+
+/// Phones read at once where a filter leaves some of them out.
+const READ_AT_ONCE: u32 = 1000;
 
 impl Core {
     /// The phone that holds the session. What is not the caller's own, and not his to read, is not there for him.
@@ -32,15 +35,35 @@ impl Core {
             })
     }
 
-    /// A page of phones with sessions, in the order of their names.
+    /// A page of phones with sessions, in the order of their names: one user's if given, and of those only such as
+    /// wear the profile if one is given.
     pub(crate) async fn list(
         &self,
         user: Option<&UserId>,
-        after: Option<&PhoneName>,
+        profile: Option<&ProfileName>,
+        mut after: Option<PhoneName>,
         limit: u32,
     ) -> Result<Vec<PhoneState>, Refusal> {
-        self.store.list(user, after, limit).await.map_err(|error| refusal::store(&error))
+        let read = if profile.is_some() { READ_AT_ONCE } else { limit };
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        loop {
+            let page = self.store.list(user, after.as_ref(), read).await;
+            let page = page.map_err(|error| refusal::store(&error))?;
+            let is_last = page.len() < read as usize;
+            after = page.last().map(|state| state.phone.clone());
+            found
+                .extend(page.into_iter().filter(|state| profile.is_none_or(|profile| wears(state, profile))));
+            if is_last || found.len() >= most {
+                found.truncate(most);
+                return Ok(found);
+            }
+        }
     }
+}
+
+fn wears(state: &PhoneState, profile: &ProfileName) -> bool {
+    state.session.as_ref().is_some_and(|session| session.profile == *profile)
 }
 
 /// Whose sessions a caller may see.

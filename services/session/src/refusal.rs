@@ -1,8 +1,10 @@
 //! Domain and store errors as refusals: the one mapping of this service.
 
+use roamline_domain::PhoneName;
 use roamline_domain::Violations;
 use roamline_domain::login::LoginRefusal;
 use roamline_domain::logout::NotLoggedIn;
+use roamline_domain::parameters::SourceRefused;
 use roamline_domain::phone_state::GenerationUnknown;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -59,6 +61,21 @@ pub(crate) fn login(refused: &LoginRefusal) -> Refusal {
             .with("userId", user.as_str())
             .with("phone", phone.as_str()),
     }
+}
+
+/// A login from a place that none is taken from. The caller is told the address that was seen: it is his own, or that
+/// of the proxy which he came through.
+pub(crate) fn source(refused: SourceRefused, seen: &str) -> Refusal {
+    let reason = match refused {
+        SourceRefused::Proxied => ErrorReason::ProxyNotAllowed,
+        SourceRefused::NotTrusted | SourceRefused::NotOfThisSite => ErrorReason::SourceNotTrusted,
+    };
+    Refusal::new(reason, refused.to_string()).with("sourceAddress", seen)
+}
+
+pub(crate) fn off_hook(phone: &PhoneName) -> Refusal {
+    let text = format!("the handset of {phone} is up, and it takes no login then (LI-8)");
+    Refusal::new(ErrorReason::PhoneOffHook, text).with("phone", phone.as_str())
 }
 
 pub(crate) fn not_logged_in(refused: &NotLoggedIn) -> Refusal {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use roamline_auth::{Auth, AuthConfig, HashingConfig};
+use roamline_auth::{Auth, AuthConfig, GrpcPolicy, HashingConfig};
 use roamline_domain::PrincipalName;
 use roamline_domain::credential::Attempts;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
@@ -18,6 +18,13 @@ use roamline_proto::auth::{
     SignInResponse, VerifyCredentialRequest,
 };
 use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::service_parameters_service_server::{
+    ServiceParametersService, ServiceParametersServiceServer,
+};
+use roamline_proto::profile::{
+    CredentialPolicy, GetServiceParametersRequest, GetServiceParametersResponse, ServiceParameters,
+    UpdateServiceParametersRequest, UpdateServiceParametersResponse,
+};
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{
     Api, Clock, Ids, Listeners, ManualClock, Process, Readiness, ServeConfig, Tasks, serve,
@@ -25,9 +32,10 @@ use roamline_serve::{
 use roamline_store::memory::MemoryStore;
 use roamline_store::{CredentialStore, KeyRecord, Principal, StoreError};
 use roamline_token::{Bearer, ServiceToken, scopes_of};
-use tonic::Status;
+use tokio::sync::watch;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
 pub(crate) type Client = AuthServiceClient<InterceptedService<Channel, Bearer>>;
 
@@ -36,6 +44,7 @@ pub(crate) struct Site {
     pub(crate) store: Arc<Faulty>,
     pub(crate) clock: Clock,
     pub(crate) hand: ManualClock,
+    parameters: Arc<Parameters>,
     channel: Channel,
     tasks: Tasks,
     ended: tokio::task::JoinHandle<()>,
@@ -74,7 +83,7 @@ pub(crate) fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>, reason: Err
 impl Site {
     pub(crate) async fn start(config: AuthConfig) -> Self {
         let (clock, hand) = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
-        Self::on(config, Arc::new(Faulty::default()), clock, hand).await
+        Self::on(config, Arc::new(Faulty::default()), clock, hand, Some(CredentialPolicy::default())).await
     }
 
     pub(crate) async fn with(credentials: &[NewCredential]) -> Self {
@@ -83,7 +92,13 @@ impl Site {
         site
     }
 
-    async fn on(config: AuthConfig, store: Arc<Faulty>, clock: Clock, hand: ManualClock) -> Self {
+    async fn on(
+        config: AuthConfig,
+        store: Arc<Faulty>,
+        clock: Clock,
+        hand: ManualClock,
+        policy: Option<CredentialPolicy>,
+    ) -> Self {
         let kept = Arc::clone(&store) as Arc<dyn CredentialStore>;
         let cluster = "test".parse().unwrap();
         let auth = Auth::build(&config, kept, &cluster, clock.clone(), Ids::new()).await.unwrap();
@@ -94,6 +109,10 @@ impl Site {
         let tasks = Tasks::new();
         let mut api = Api::new();
         auth.add_to(&mut api);
+        let parameters = Arc::new(Parameters { policy: Mutex::new(policy), asked: watch::Sender::new(0) });
+        api.add(ServiceParametersServiceServer::from_arc(Arc::clone(&parameters)));
+        let own = ServiceToken::new(auth.signer(), "auth", clock.reader());
+        auth.follow(Arc::new(GrpcPolicy::new(channel.clone(), &Bearer::service(own))), &tasks);
         let process = Process {
             verifier: Arc::new(auth.verifier()),
             clock: clock.clone(),
@@ -105,14 +124,33 @@ impl Site {
         #[allow(clippy::disallowed_methods, reason = "the test's own task")]
         let ended =
             tokio::spawn(async move { serve(listeners, api, process, &serving, stopping).await.unwrap() });
-        Self { auth, store, clock, hand, channel, tasks, ended }
+        Self { auth, store, clock, hand, parameters, channel, tasks, ended }
+    }
+
+    /// Has the profile service tell this policy from now on, or nothing at all, and waits until the auth service has
+    /// heard of it: within the two seconds of SP-21.
+    pub(crate) async fn tell(&self, policy: Option<CredentialPolicy>) {
+        *self.parameters.policy.lock().unwrap() = policy;
+        let mut asked = self.parameters.asked.subscribe();
+        let seen = *asked.borrow();
+        let heard = asked.wait_for(|now| *now >= seen + 2);
+        tokio::time::timeout(Duration::from_secs(2), heard).await.expect("SP-21").unwrap();
     }
 
     /// The same store and clock in a new process.
     pub(crate) async fn restart(self, config: AuthConfig) -> Self {
+        self.again(config, Some(CredentialPolicy::default())).await
+    }
+
+    /// The same store and clock in a new process, with a profile service that does not answer.
+    pub(crate) async fn restart_alone(self) -> Self {
+        self.again(cheap(), None).await
+    }
+
+    async fn again(self, config: AuthConfig, policy: Option<CredentialPolicy>) -> Self {
         let (store, clock, hand) = (Arc::clone(&self.store), self.clock.clone(), self.hand.clone());
         self.stop().await;
-        Self::on(config, store, clock, hand).await
+        Self::on(config, store, clock, hand, policy).await
     }
 
     pub(crate) async fn stop(self) {
@@ -179,6 +217,35 @@ impl Site {
 
     async fn principal(&self, name: &str) -> Principal {
         self.store.principal(&name.parse().unwrap()).await.unwrap().unwrap()
+    }
+}
+
+/// Stands in for the profile service: it tells a policy, or does not answer.
+struct Parameters {
+    policy: Mutex<Option<CredentialPolicy>>,
+    asked: watch::Sender<u64>,
+}
+
+#[async_trait]
+impl ServiceParametersService for Parameters {
+    async fn get_service_parameters(
+        &self,
+        _: Request<GetServiceParametersRequest>,
+    ) -> Result<Response<GetServiceParametersResponse>, Status> {
+        let credential_policy = *self.policy.lock().unwrap();
+        self.asked.send_modify(|asked| *asked += 1);
+        if credential_policy.is_none() {
+            return Err(Status::unavailable("scripted"));
+        }
+        let service_parameters = Some(ServiceParameters { credential_policy, ..Default::default() });
+        Ok(Response::new(GetServiceParametersResponse { service_parameters }))
+    }
+
+    async fn update_service_parameters(
+        &self,
+        _: Request<UpdateServiceParametersRequest>,
+    ) -> Result<Response<UpdateServiceParametersResponse>, Status> {
+        Err(Status::unimplemented("scripted"))
     }
 }
 

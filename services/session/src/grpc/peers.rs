@@ -5,15 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use prost::Message;
 use roamline_domain::directory::UserLoginTime;
+use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
 use roamline_domain::{LineName, PhoneName, ProfileName};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
+use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::{
-    ConfigurationChange, DeferredRefusal, EffectiveConfiguration, PrepareLoginRequest, PrepareLoginResponse,
-    PrepareLogoutRequest, button,
+    ConfigurationChange, DeferredRefusal, EffectiveConfiguration, GetServiceParametersRequest,
+    PrepareLoginRequest, PrepareLoginResponse, PrepareLogoutRequest, button,
 };
 use roamline_proto::refusal::Refusal;
 use roamline_token::Bearer;
@@ -35,6 +37,7 @@ type Link = InterceptedService<Channel, Bearer>;
 #[derive(Clone)]
 pub struct GrpcPeers {
     directory: RenderingServiceClient<Link>,
+    parameters: ServiceParametersServiceClient<Link>,
     credentials: AuthServiceClient<Link>,
 }
 
@@ -42,6 +45,7 @@ impl GrpcPeers {
     /// Clients over channels that connect when they are first used.
     pub fn new(profile: Channel, auth: Channel, bearer: &Bearer) -> Self {
         Self {
+            parameters: ServiceParametersServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             directory: RenderingServiceClient::with_interceptor(profile, bearer.clone()),
             credentials: AuthServiceClient::with_interceptor(auth, bearer.clone()),
         }
@@ -78,6 +82,13 @@ impl Peers for GrpcPeers {
         })
     }
 
+    async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {
+        let request = within(DIRECTORY_DEADLINE, GetServiceParametersRequest {});
+        let answer = self.parameters.clone().get_service_parameters(request).await;
+        let answer = answer.map_err(|status| unavailable("profile", &status))?;
+        Ok(convert::policy(&answer.into_inner().service_parameters.unwrap_or_default()))
+    }
+
     async fn verify(&self, user_id: &str, credential: Credential) -> Result<(), Refusal> {
         let message = VerifyCredentialRequest { name: user_id.to_owned(), credential: Some(credential) };
         let mut client = self.credentials.clone();
@@ -108,10 +119,15 @@ fn refused(service: &str, status: &Status) -> Refusal {
         Some(refusal) if !internal.contains(&refusal.reason) => refusal,
         _ => {
             tracing::error!(service, code = ?status.code(), message = status.message(), "another service failed");
-            Refusal::new(ErrorReason::ServiceUnavailable, format!("the {service} service does not answer"))
-                .with("service", service)
+            unavailable(service, status)
         }
     }
+}
+
+fn unavailable(service: &str, status: &Status) -> Refusal {
+    tracing::debug!(service, code = ?status.code(), message = status.message(), "no answer");
+    Refusal::new(ErrorReason::ServiceUnavailable, format!("the {service} service does not answer"))
+        .with("service", service)
 }
 
 fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
@@ -131,6 +147,8 @@ fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
             Some(refusal) => Err(deferred(refusal)),
             None => Ok(Box::new(prepared(answer)?)),
         },
+        owner: answer.owner_refusal.as_ref().map(deferred),
+        refuse_off_hook: answer.refuse_off_hook,
     })
 }
 

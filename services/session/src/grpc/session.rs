@@ -21,7 +21,8 @@ pub(crate) struct Handler(pub Arc<Core>);
 impl SessionService for Handler {
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
         let caller = Caller::of(&request);
-        let asked = convert::login_request(request.into_inner(), &caller)?;
+        let proxied = convert::is_proxied(request.metadata());
+        let asked = convert::login_request(request.into_inner(), &caller, proxied)?;
         let encode = |made: &login::LoggedIn| convert::login_response(made).encode_to_vec();
         let response = match self.0.login(asked, &caller, encode).await? {
             login::Answer::Made(made) => convert::login_response(&made),
@@ -64,10 +65,11 @@ impl SessionService for Handler {
     ) -> Result<Response<ListSessionsResponse>, Status> {
         let caller = Caller::of(&request);
         let request = request.into_inner();
-        let user = read::visible_user(convert::user_filter(&request.user_id)?, &caller)?;
+        let (user, profile) = convert::list_filter(&request)?;
+        let user = read::visible_user(user, &caller)?;
         let after = convert::page_token(&request.page_token)?;
         let size = if request.page_size == 0 { 100 } else { request.page_size.min(1000) };
-        let mut page = self.0.list(user.as_ref(), after.as_ref(), size + 1).await?;
+        let mut page = self.0.list(user.as_ref(), profile.as_ref(), after, size + 1).await?;
         let more = page.len() > size as usize;
         page.truncate(size as usize);
         let next_page_token = match page.last() {

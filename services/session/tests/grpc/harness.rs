@@ -26,7 +26,9 @@ use roamline_serve::{
 use roamline_session::{LoginFacts, LogoutFacts, Peers, Prepared, Session, SessionConfig};
 use roamline_store::SessionStore;
 use roamline_store::memory::MemoryStore;
-use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scopes_of};
+use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scope, scopes_of};
+use tokio::sync::Semaphore;
+use tokio::sync::watch::Sender as Counter;
 use tokio::time::timeout;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -38,6 +40,8 @@ pub(crate) type Phones = PhoneLinkServiceClient<InterceptedService<Channel, Bear
 pub(crate) const PHONE: &str = "SEP000DEDAB3566";
 pub(crate) const OTHER: &str = "SEP0012DA8AC43D";
 const WITHIN: Duration = Duration::from_secs(20);
+/// Within which every replica obeys a change of the parameters.
+pub(crate) const SP_21: Duration = Duration::from_secs(2);
 
 /// What the stand-ins say.
 #[derive(Clone)]
@@ -52,6 +56,12 @@ pub(crate) struct Script {
     pub(crate) logout: Option<Refusal>,
     pub(crate) logout_name: &'static str,
     pub(crate) verified: usize,
+    /// Whether the parameters cannot be had but with the answer about a login.
+    pub(crate) silent: bool,
+    pub(crate) owner: Option<Refusal>,
+    pub(crate) refuse_off_hook: bool,
+    /// What verifying a credential waits for: one permit each.
+    pub(crate) gate: Option<Arc<Semaphore>>,
 }
 
 impl Default for Script {
@@ -67,12 +77,22 @@ impl Default for Script {
             logout: None,
             logout_name: "logout profile 1",
             verified: 0,
+            silent: false,
+            owner: None,
+            refuse_off_hook: false,
+            gate: None,
         }
     }
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct Scripted(pub(crate) Arc<Mutex<Script>>);
+pub(crate) struct Scripted {
+    script: Arc<Mutex<Script>>,
+    /// How often the parameters were asked for.
+    asked: Arc<Counter<u64>>,
+    /// How many credentials wait to be verified or are.
+    verifying: Arc<Counter<usize>>,
+}
 
 pub(crate) fn configuration(worn: &str, user: &str) -> Configuration {
     let configuration =
@@ -88,7 +108,7 @@ impl Peers for Scripted {
         user_id: &str,
         profile: Option<&ProfileName>,
     ) -> Result<LoginFacts, Refusal> {
-        let script = self.0.lock().unwrap().clone();
+        let script = self.script.lock().unwrap().clone();
         if let Some(refused) = script.before {
             return Err(refused);
         }
@@ -109,11 +129,13 @@ impl Peers for Scripted {
             prepared: script.prepared.map_or_else(|| Ok(Box::new(prepared)), Err),
             user_login_time: script.user_login_time,
             policy: script.policy,
+            owner: script.owner,
+            refuse_off_hook: script.refuse_off_hook,
         })
     }
 
     async fn prepare_logout(&self, _phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
-        let script = self.0.lock().unwrap().clone();
+        let script = self.script.lock().unwrap().clone();
         match script.logout {
             Some(refused) => Err(refused),
             None => Ok(LogoutFacts {
@@ -123,8 +145,22 @@ impl Peers for Scripted {
         }
     }
 
+    async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {
+        self.asked.send_modify(|asked| *asked += 1);
+        let script = self.script.lock().unwrap();
+        match script.silent {
+            true => Err(Refusal::new(ErrorReason::ServiceUnavailable, "scripted")),
+            false => Ok(script.policy.clone()),
+        }
+    }
+
     async fn verify(&self, _user_id: &str, _credential: Credential) -> Result<(), Refusal> {
-        let mut script = self.0.lock().unwrap();
+        self.verifying.send_modify(|verifying| *verifying += 1);
+        let gate = self.script.lock().unwrap().gate.clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        let mut script = self.script.lock().unwrap();
         script.verified += 1;
         script.verify.clone().map_or(Ok(()), Err)
     }
@@ -201,7 +237,22 @@ pub(crate) async fn replica(
 
 impl Cluster {
     pub(crate) fn say(&self, change: impl FnOnce(&mut Script)) {
-        change(&mut self.script.0.lock().unwrap());
+        change(&mut self.script.script.lock().unwrap());
+    }
+
+    /// Waits until the service has heard of the parameters as they are now: within the two seconds of SP-21.
+    pub(crate) async fn heard(&self) {
+        let mut asked = self.script.asked.subscribe();
+        let seen = *asked.borrow();
+        let heard = asked.wait_for(|now| *now >= seen + 2);
+        timeout(SP_21, heard).await.expect("SP-21").unwrap();
+    }
+
+    /// Waits until so many credentials wait to be verified, or are.
+    pub(crate) async fn verifying(&self, number: usize) {
+        let mut verifying = self.script.verifying.subscribe();
+        let waited = verifying.wait_for(|now| *now >= number);
+        timeout(WITHIN, waited).await.expect("in time").unwrap();
     }
 
     fn bearer(&self, name: &str, kind: PrincipalKind) -> Bearer {
@@ -212,6 +263,14 @@ impl Cluster {
 
     pub(crate) fn as_(&self, name: &str, kind: PrincipalKind) -> Sessions {
         SessionServiceClient::with_interceptor(self.channel.clone(), self.bearer(name, kind))
+    }
+
+    /// As another service.
+    pub(crate) fn service(&self) -> Sessions {
+        let hour = Duration::from_secs(3600);
+        let kind = PrincipalKind::Unspecified;
+        let token = self.signer.sign("profile", kind, scope::SERVICE, self.clock.now(), hour).unwrap();
+        SessionServiceClient::with_interceptor(self.channel.clone(), Bearer::token(token.token))
     }
 
     pub(crate) fn administrator(&self) -> Sessions {

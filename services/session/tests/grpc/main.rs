@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod harness;
+mod parameters;
+mod services;
 mod sessions;
 mod watches;

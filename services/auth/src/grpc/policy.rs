@@ -1,0 +1,39 @@
+//! The profile service over gRPC.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roamline_domain::credential::CredentialPolicy;
+use roamline_proto::profile::GetServiceParametersRequest;
+use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
+use roamline_token::Bearer;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+use crate::convert;
+use crate::policy::{PolicySource, PolicyUnknown};
+
+/// How long the profile service may take.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// The profile service, asked with this service's own token.
+pub struct GrpcPolicy(ServiceParametersServiceClient<InterceptedService<Channel, Bearer>>);
+
+impl GrpcPolicy {
+    /// A client over a channel that connects when it is first used.
+    pub fn new(profile: Channel, bearer: &Bearer) -> Self {
+        Self(ServiceParametersServiceClient::with_interceptor(profile, bearer.clone()))
+    }
+}
+
+#[async_trait]
+impl PolicySource for GrpcPolicy {
+    async fn policy(&self) -> Result<CredentialPolicy, PolicyUnknown> {
+        let mut request = tonic::Request::new(GetServiceParametersRequest {});
+        request.set_timeout(WITHIN);
+        let answer = self.0.clone().get_service_parameters(request).await;
+        let answer = answer.map_err(|status| PolicyUnknown(status.message().to_owned()))?;
+        let parameters = answer.into_inner().service_parameters.unwrap_or_default();
+        Ok(convert::policy(&parameters.credential_policy.unwrap_or_default()))
+    }
+}
