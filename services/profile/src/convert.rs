@@ -3,12 +3,17 @@
 
 mod configuration;
 mod default_device_profile;
+mod device_pool;
 mod enums;
 mod finding;
 mod line;
+mod line_template;
 mod logout_profile;
 mod phone;
 mod phone_model;
+mod phone_service_definition;
+mod phone_template;
+mod presence_group;
 mod service_parameters;
 mod settings;
 mod user;
@@ -21,13 +26,18 @@ use roamline_domain::{InvalidName, ModelName, Violations};
 
 pub(crate) use configuration::configuration;
 pub(crate) use default_device_profile::{default_device_profile, parse_default_device_profile};
+pub(crate) use device_pool::{device_pool, parse_device_pool};
 pub(crate) use finding::findings;
 pub(crate) use line::{line, parse_line};
+pub(crate) use line_template::{line_template, parse_line_template};
 pub(crate) use logout_profile::{logout_profile, parse_logout_profile};
 pub(crate) use phone::{parse_phone, phone};
 pub(crate) use phone_model::phone_model;
+pub(crate) use phone_service_definition::{parse_phone_service_definition, phone_service_definition};
+pub(crate) use phone_template::{parse_phone_template, phone_template};
+pub(crate) use presence_group::{parse_presence_group, presence_group};
 pub(crate) use service_parameters::{parse_service_parameters, service_parameters};
-pub(crate) use settings::idle_limit;
+pub(crate) use settings::{idle_limit, service as service_subscription};
 pub(crate) use user::{maximum_login_time, parse_user, user};
 pub(crate) use user_device_profile::{parse_user_device_profile, user_device_profile};
 
@@ -43,6 +53,11 @@ fn optional<T: std::str::FromStr<Err = InvalidName>>(
     text: &str,
 ) -> Option<T> {
     if text.is_empty() { None } else { found.take(field, text.parse()) }
+}
+
+/// The text of a name, or none where there is none.
+fn text(name: Option<&impl ToString>) -> String {
+    name.map(ToString::to_string).unwrap_or_default()
 }
 
 /// A model in the catalogue's spelling; one that the catalogue lacks is left as it is, for the check to refuse.

@@ -2,9 +2,10 @@
 
 use roamline_domain::Violations;
 use roamline_domain::catalogue::{Catalogue, UnknownModel};
-use roamline_domain::check::check;
+use roamline_domain::check::{Known, check};
 use roamline_domain::contact_centre::{Enforced, Finding, enforce};
-use roamline_domain::directory::{Key, Kind, LogoutChoice, Resource};
+use roamline_domain::directory::{Kind, Reference, Resource};
+use roamline_domain::subscription::completed;
 use roamline_proto::refusal::Refusal;
 
 use crate::refusal;
@@ -64,16 +65,17 @@ pub(crate) fn placed(findings: Vec<Finding>, field: &str) -> Vec<Finding> {
     findings.into_iter().map(place).collect()
 }
 
-/// The resource as it may be stored.
+/// The resource as it may be stored, with what its subscriptions copy (DP-11).
 ///
 /// # Errors
 /// All that stands in its way.
 pub(crate) fn examine(
-    resource: Resource,
+    mut resource: Resource,
     around: &Surroundings,
     catalogue: &Catalogue,
 ) -> Result<Examined, Fault> {
-    let mut found = check(&resource, catalogue, &|name| around.line(name));
+    complete_subscriptions(&mut resource, around);
+    let mut found = check(&resource, catalogue, around);
     missing(&mut found, &resource, around);
     if !found.is_empty() {
         return Err(Fault::Invalid(found));
@@ -82,7 +84,7 @@ pub(crate) fn examine(
         return Ok(Examined { resource, findings: Vec::new() });
     };
     let Enforced { profile, findings } =
-        enforce(profile, around.parameters().contact_centre_policy).map_err(Fault::ContactCentre)?;
+        enforce(profile, around.parameters().contact_centre_policy, around).map_err(Fault::ContactCentre)?;
     Ok(Examined { resource: Resource::UserDeviceProfile(profile), findings })
 }
 
@@ -100,29 +102,24 @@ pub(crate) fn unknown_model(resource: &Resource, catalogue: &Catalogue) -> Optio
     }
 }
 
-/// Notes every profile and logout profile that the resource refers to and that is not there. Lines are for the check
-/// of form, which needs them anyway (LL-8).
+/// DP-11: a subscription that leaves something to its definition copies it.
+fn complete_subscriptions(resource: &mut Resource, around: &Surroundings) {
+    let subscriber = resource.key();
+    for service in resource.settings_mut().into_iter().flat_map(|settings| &mut settings.services) {
+        let definition = service.definition.as_ref().and_then(|name| around.phone_service(name));
+        if let Some(definition) = definition
+            && !around.has_subscription(&subscriber, service)
+        {
+            *service = completed(service.clone(), definition);
+        }
+    }
+}
+
+/// Notes everything that the resource refers to and that is not there. Lines are for the check of form, which needs them
+/// anyway (LL-8).
 fn missing(found: &mut Violations, resource: &Resource, around: &Surroundings) {
-    let mut need = |field: String, rule, key: Key| {
-        if !around.has(&key) {
-            found.add(field, rule, format!("there is no {} {:?}", key.kind, refusal::name(&key)));
-        }
-    };
-    match resource {
-        Resource::User(user) => {
-            for (index, name) in user.profiles.iter().enumerate() {
-                need(format!("profiles[{index}]"), "DP-5", Key::new(Kind::UserDeviceProfile, name.as_str()));
-            }
-        }
-        Resource::Phone(phone) => match &phone.logout_choice {
-            LogoutChoice::OwnSettings => {}
-            LogoutChoice::Shared(tag) => {
-                need("shared_logout_profile".into(), "DP-8", Key::logout_profile(*tag));
-            }
-            LogoutChoice::UserDeviceProfile(name) => {
-                need("user_device_profile".into(), "DP-6", Key::new(Kind::UserDeviceProfile, name.as_str()));
-            }
-        },
-        _ => {}
+    let named = resource.named().into_iter().filter(|reference| reference.key.kind != Kind::Line);
+    for Reference { field, key, rule } in named.filter(|reference| !around.has(&reference.key)) {
+        found.add(field, rule, format!("there is no {} {:?}", key.kind, refusal::name(&key)));
     }
 }

@@ -3,6 +3,7 @@
 use roamline_domain::directory::{Key, Resource};
 use roamline_domain::lint::{Lint, LintFinding};
 use roamline_proto::refusal::Refusal;
+use roamline_store::ListQuery;
 
 use crate::{Profile, refusal};
 
@@ -22,7 +23,8 @@ impl Profile {
         for kind in Lint::ORDER {
             let mut after: Option<String> = None;
             loop {
-                let page = self.store.list(kind, after.as_deref(), PAGE).await.map_err(refusal::store)?;
+                let query = ListQuery::names_after(after.as_deref(), PAGE);
+                let page = self.store.list(kind, &query).await.map_err(refusal::store)?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.resource.key().name);
                 page.iter().for_each(|stored| lint.see(&stored.resource));

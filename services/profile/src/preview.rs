@@ -8,10 +8,12 @@ use crate::prepare::Question;
 use crate::{Profile, refusal};
 
 impl Profile {
-    /// What the phone would wear with that user logged in, or with nobody where `user_id` is empty.
+    /// What the phone would wear with that user logged in; without a user, with that profile; without either, with
+    /// nobody logged in.
     ///
     /// # Errors
-    /// Everything that the directory would refuse the login for, in the order of LI-2.
+    /// Everything that the directory would refuse the login for, in the order of LI-2; `RESOURCE_NOT_FOUND` of a
+    /// profile that is looked at without a user.
     pub(crate) async fn preview(
         &self,
         phone: &str,
@@ -19,14 +21,14 @@ impl Profile {
         profile: &str,
     ) -> Result<(EffectiveConfiguration, Vec<Finding>), Refusal> {
         let question = Question::read(phone, user_id, profile)?;
-        if user_id.is_empty() {
-            if !profile.is_empty() {
-                return Err(refusal::malformed("profile", "must be empty where no user is named"));
+        let worn = match &question.profile {
+            None if user_id.is_empty() => {
+                return Ok((self.prepare_logout(phone).await?.configuration, Vec::new()));
             }
-            return Ok((self.prepare_logout(phone).await?.configuration, Vec::new()));
-        }
-        let outfit = self.prepare_login(&question).await?.outfit?;
-        let findings = outfit.findings.map_err(|findings| refusal::contact_centre(&findings))?;
-        Ok((outfit.configuration, findings))
+            Some(profile) if user_id.is_empty() => self.try_on(&question.phone, profile).await?,
+            _ => self.prepare_login(&question).await?.outfit?.worn,
+        };
+        let findings = worn.findings.map_err(|findings| refusal::contact_centre(&findings))?;
+        Ok((worn.configuration, findings))
     }
 }

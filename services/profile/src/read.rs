@@ -21,12 +21,17 @@ impl Profile {
     pub(crate) async fn get<R: Record>(&self, given: &R::Given) -> Result<R::Wire, Refusal> {
         let key = self.key::<R>(given)?;
         let (resource, version) = self.current(&key).await?.ok_or_else(|| refusal::not_found(&key))?;
-        message::<R>(&resource, version)
+        self.owned::<R>(key, message::<R>(&resource, version)?).await
     }
 
     /// The key that a request means.
     pub(crate) fn key<R: Record>(&self, given: &R::Given) -> Result<Key, Refusal> {
-        R::key(given, self.catalogue).map_err(|error| refusal::malformed(R::KEY_FIELD, error.to_string()))
+        self.key_in::<R>(R::KEY_FIELD, given)
+    }
+
+    /// The key that a field of a request means.
+    pub(crate) fn key_in<R: Record>(&self, field: &str, given: &R::Given) -> Result<Key, Refusal> {
+        R::key(given, self.catalogue).map_err(|error| refusal::malformed(field, error.to_string()))
     }
 
     /// What is stored under a key, and its version. Service parameters that nobody has set are at their defaults, in

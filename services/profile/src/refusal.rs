@@ -12,6 +12,8 @@ use roamline_proto::mask::UnknownPath;
 use roamline_proto::refusal::Refusal;
 use roamline_store::StoreError;
 
+use crate::sessions::Worn;
+
 /// When a store that failed is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -117,10 +119,37 @@ pub(crate) fn fixed_path(path: &str) -> Refusal {
         .violation("update_mask", format!("`{path}` cannot be changed"))
 }
 
+/// A filter or an order that cannot be read, and the character at which it cannot.
+pub(crate) fn list_query(field: &str, at: usize, problem: &str) -> Refusal {
+    Refusal::new(ErrorReason::ListQueryInvalid, format!("the {} cannot be read", field.replace('_', " ")))
+        .with("character", at.to_string())
+        .violation(field, format!("character {at}: {problem}"))
+}
+
+/// A resource that live sessions hold (DP-9).
+pub(crate) fn worn(key: &Key, sessions: &[Worn]) -> Refusal {
+    let held: Vec<String> =
+        sessions.iter().take(20).map(|worn| format!("{} at {}", worn.user_id, worn.phone)).collect();
+    let phones: Vec<&str> = sessions.iter().take(20).map(|worn| worn.phone.as_str()).collect();
+    Refusal::new(ErrorReason::ResourceWorn, format!("{} is worn by {}", read(key), held.join(", ")))
+        .with("phones", phones.join(", "))
+}
+
 /// A page token of another list.
 pub(crate) fn page_token() -> Refusal {
     Refusal::new(ErrorReason::PageTokenInvalid, "the page token was not made by this list")
         .violation("page_token", "is not the `next_page_token` of a page of this list")
+}
+
+/// An import that is not open.
+pub(crate) fn import_not_found() -> Refusal {
+    Refusal::new(ErrorReason::ImportNotFound, "no import of that id is open")
+}
+
+/// A chunk that does not begin where the import stands (DP-19).
+pub(crate) fn import_row(next: u64) -> Refusal {
+    Refusal::new(ErrorReason::ImportRowUnexpected, format!("row {next} is to come next"))
+        .with("nextRow", next.to_string())
 }
 
 /// More writers than the store can order.

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use roamline_domain::LineName;
-use roamline_domain::directory::{Key, Kind, LineCapacity, Resource};
+use roamline_domain::appearance::LineTemplates;
+use roamline_domain::check::{Known, LineFacts};
+use roamline_domain::directory::{Key, Kind, LineCapacity, LineTemplate, PhoneServiceDefinition, Resource};
 use roamline_domain::parameters::ServiceParameters;
+use roamline_domain::settings::ServiceSubscription;
+use roamline_domain::{LineName, RecordName};
 use roamline_store::{DirectoryStore, StoreError, Stored};
-
-use crate::record::settings;
 
 /// What is stored, with what is coming laid over it.
 #[derive(Default)]
@@ -31,8 +32,6 @@ impl Surroundings {
         for resource in resources {
             keys.insert(resource.key());
             keys.extend(resource.references().into_keys());
-            let lines = settings(resource).into_iter().flat_map(|settings| &settings.lines);
-            keys.extend(lines.flat_map(|entry| &entry.lines).map(|line| Key::new(Kind::Line, line.as_str())));
         }
         let keys: Vec<Key> = keys.into_iter().collect();
         let found = store.find(&keys).await?;
@@ -61,15 +60,6 @@ impl Surroundings {
         self.coming.contains_key(key) || self.stored.contains_key(key) || self.unreadable.contains(key)
     }
 
-    /// The capacity of a line, if it is there or will be. One that could not be read counts as able to do anything.
-    pub(crate) fn line(&self, name: &LineName) -> Option<LineCapacity> {
-        let key = Key::new(Kind::Line, name.as_str());
-        match self.resource(&key) {
-            Some(Resource::Line(line)) => Some(line.capacity),
-            _ => self.unreadable.contains(&key).then_some(LineCapacity::Octo),
-        }
-    }
-
     /// The parameters in force, or those that will be.
     pub(crate) fn parameters(&self) -> ServiceParameters {
         match self.resource(&Key::service_parameters()) {
@@ -80,5 +70,42 @@ impl Surroundings {
 
     fn resource(&self, key: &Key) -> Option<&Resource> {
         self.coming.get(key).or_else(|| self.stored.get(key).map(|stored| &stored.resource))
+    }
+}
+
+impl LineTemplates for Surroundings {
+    fn line_template(&self, name: &RecordName) -> Option<&LineTemplate> {
+        match self.resource(&Key::new(Kind::LineTemplate, name.as_str())) {
+            Some(Resource::LineTemplate(template)) => Some(template),
+            _ => None,
+        }
+    }
+}
+
+impl Known for Surroundings {
+    /// A line that could not be read counts as able to do anything.
+    fn line(&self, name: &LineName) -> Option<LineFacts> {
+        let key = Key::new(Kind::Line, name.as_str());
+        let unread = LineFacts { capacity: LineCapacity::Octo, intercom: false };
+        match self.resource(&key) {
+            Some(Resource::Line(line)) => Some(LineFacts::from(line)),
+            _ => self.unreadable.contains(&key).then_some(unread),
+        }
+    }
+
+    fn phone_service(&self, name: &RecordName) -> Option<&PhoneServiceDefinition> {
+        match self.resource(&Key::new(Kind::PhoneServiceDefinition, name.as_str())) {
+            Some(Resource::PhoneServiceDefinition(definition)) => Some(definition),
+            _ => None,
+        }
+    }
+
+    fn has_subscription(&self, subscriber: &Key, subscription: &ServiceSubscription) -> bool {
+        let settings = self.stored(subscriber).and_then(|stored| stored.resource.settings());
+        settings.is_some_and(|settings| settings.services.contains(subscription))
+    }
+
+    fn maximum_phones(&self) -> u32 {
+        self.parameters().maximum_phones
     }
 }

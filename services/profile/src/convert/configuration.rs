@@ -24,6 +24,8 @@ pub(crate) fn configuration(from: &EffectiveConfiguration) -> wire::EffectiveCon
         feature_buttons: from.feature_buttons.iter().map(|button| button.number()).collect(),
         change: from.change.number(),
         button_count: from.button_count,
+        feature_buttons_origin: from.feature_buttons_origin.number(),
+        emergency_numbers: from.emergency_numbers.clone(),
     }
 }
 
@@ -35,6 +37,7 @@ fn button(from: &EffectiveButton) -> wire::Button {
             label: line.appearance.label.clone(),
             max_calls: line.appearance.max_calls,
             busy_trigger: line.appearance.busy_trigger,
+            settings: from.settings.iter().map(setting).collect(),
         }),
         Carries::SpeedDial(dial) => wire::button::Carries::SpeedDial(speed_dial(dial)),
     };

@@ -9,7 +9,7 @@ use roamline_domain::settings::{
 use roamline_proto::profile as wire;
 
 use super::enums::{Twin, required, value};
-use super::{duration, given};
+use super::{duration, given, optional, text};
 
 /// Reads settings; absent ones leave everything to the fall-backs.
 pub(super) fn parse_settings(
@@ -43,7 +43,12 @@ fn parse(found: &mut Violations, from: &wire::DeviceSettings) -> DeviceSettings 
             .unwrap_or_default(),
         lines: from.lines.iter().enumerate().map(|(index, line)| parse_line(found, index, line)).collect(),
         speed_dials: from.speed_dials.iter().map(parse_speed_dial).collect(),
-        services: from.services.iter().map(parse_service).collect(),
+        services: from
+            .services
+            .iter()
+            .enumerate()
+            .map(|(index, service)| parse_service(found, index, service))
+            .collect(),
         feature_buttons: from
             .feature_buttons
             .iter()
@@ -53,6 +58,8 @@ fn parse(found: &mut Violations, from: &wire::DeviceSettings) -> DeviceSettings 
         call_blocking_pin: given(&from.call_blocking_pin).map(CallBlockingPin),
         idle_limit_minutes: from.idle_limit.and_then(|limit| parse_idle_limit(found, limit)),
         privacy_button: from.privacy_button,
+        phone_template: optional(found, "phone_template", &from.phone_template),
+        presence_group: optional(found, "presence_group", &from.presence_group),
     }
 }
 
@@ -67,6 +74,9 @@ fn parse_mlpp(found: &mut Violations, from: &wire::Mlpp) -> Mlpp {
 fn parse_line(found: &mut Violations, index: usize, from: &wire::ProfileLine) -> ProfileLine {
     let defaults = LineAppearance::default();
     let names = from.lines.iter().enumerate();
+    let template = optional(found, &format!("lines[{index}].template"), &from.template);
+    // What a template is to fill stays open; without one, nothing said is the default.
+    let limit = |given: u32, default: u32| if given == 0 && template.is_none() { default } else { given };
     ProfileLine {
         kind: value(found, &format!("lines[{index}].kind"), from.kind).unwrap_or(LineKind::Normal),
         lines: names
@@ -74,9 +84,10 @@ fn parse_line(found: &mut Violations, index: usize, from: &wire::ProfileLine) ->
             .collect(),
         appearance: LineAppearance {
             label: from.label.clone(),
-            max_calls: if from.max_calls == 0 { defaults.max_calls } else { from.max_calls },
-            busy_trigger: if from.busy_trigger == 0 { defaults.busy_trigger } else { from.busy_trigger },
+            max_calls: limit(from.max_calls, defaults.max_calls),
+            busy_trigger: limit(from.busy_trigger, defaults.busy_trigger),
         },
+        template,
     }
 }
 
@@ -89,11 +100,16 @@ fn parse_speed_dial(from: &wire::SpeedDial) -> SpeedDial {
     }
 }
 
-fn parse_service(from: &wire::ServiceSubscription) -> ServiceSubscription {
+fn parse_service(
+    found: &mut Violations,
+    index: usize,
+    from: &wire::ServiceSubscription,
+) -> ServiceSubscription {
     ServiceSubscription {
         name: from.name.clone(),
         url: from.url.clone(),
         parameters: from.parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        definition: optional(found, &format!("services[{index}].definition"), &from.definition),
     }
 }
 
@@ -136,6 +152,8 @@ pub(super) fn settings(from: &DeviceSettings) -> wire::DeviceSettings {
         call_blocking_pin_set: from.call_blocking_pin.is_some(),
         idle_limit: from.idle_limit_minutes.map(idle_limit),
         privacy_button: from.privacy_button,
+        phone_template: text(from.phone_template.as_ref()),
+        presence_group: text(from.presence_group.as_ref()),
     }
 }
 
@@ -151,6 +169,7 @@ fn profile_line(from: &ProfileLine) -> wire::ProfileLine {
         label: from.appearance.label.clone(),
         max_calls: from.appearance.max_calls,
         busy_trigger: from.appearance.busy_trigger,
+        template: text(from.template.as_ref()),
     }
 }
 
@@ -165,10 +184,11 @@ pub(super) fn speed_dial(from: &SpeedDial) -> wire::SpeedDial {
 }
 
 /// A subscription on the wire.
-pub(super) fn service(from: &ServiceSubscription) -> wire::ServiceSubscription {
+pub(crate) fn service(from: &ServiceSubscription) -> wire::ServiceSubscription {
     wire::ServiceSubscription {
         name: from.name.clone(),
         url: from.url.clone(),
         parameters: from.parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        definition: text(from.definition.as_ref()),
     }
 }

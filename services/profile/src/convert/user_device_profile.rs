@@ -78,6 +78,7 @@ pub(crate) fn user_device_profile(from: &UserDeviceProfile, etag: String) -> wir
             .cross_cluster_calling_search_space
             .clone()
             .unwrap_or_default(),
+        owner_user_id: String::new(),
         etag,
     }
 }

@@ -9,7 +9,7 @@ use wire::rendering_service_server::RenderingService;
 
 use super::status::answer;
 use crate::convert::{configuration, findings, idle_limit, maximum_login_time, service_parameters};
-use crate::prepare::{Outfit, Prepared, Question};
+use crate::prepare::{Outfit, Prepared, Question, Worn};
 use crate::{Profile, refusal};
 
 #[async_trait]
@@ -59,14 +59,19 @@ fn prepared_login(prepared: Prepared) -> wire::PrepareLoginResponse {
         ..wire::PrepareLoginResponse::default()
     };
     match prepared.outfit {
-        Ok(outfit) => dressed(answer, outfit),
+        Ok(outfit) => wire::PrepareLoginResponse {
+            owner_refusal: prepared.owner_refusal.map(|refused| deferred(refused, &[])),
+            refuse_off_hook: prepared.refuse_off_hook,
+            ..dressed(answer, outfit)
+        },
         Err(refused) => wire::PrepareLoginResponse { refusal: Some(deferred(refused, &[])), ..answer },
     }
 }
 
 fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit) -> wire::PrepareLoginResponse {
     let primary = outfit.primary_extension();
-    let Outfit { user, profile, configuration: worn, logout_configuration, findings: found } = outfit;
+    let Outfit { user, worn: Worn { profile, configuration: worn, findings: found }, logout_configuration } =
+        outfit;
     let (found, broken) = match found {
         Ok(found) => (found, None),
         Err(broken) => (Vec::new(), Some(broken)),

@@ -17,7 +17,12 @@ const ALL_VIOLATIONS: &str = "violations";
 
 /// The answer, or the refusal as a status.
 pub(super) fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|refusal| cut(refusal).into())
+    result.map(Response::new).map_err(status)
+}
+
+/// The refusal as a status.
+pub(super) fn status(refusal: Refusal) -> Status {
+    cut(refusal).into()
 }
 
 fn cut(mut refusal: Refusal) -> Refusal {

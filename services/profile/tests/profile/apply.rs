@@ -104,8 +104,9 @@ async fn a_resource_that_comes_twice_is_refused_naming_both() {
     let site = Site::empty().await;
     let resources = vec![
         phone("00:1b:54:ca:fe:01", "7960").into_resource(),
-        logout_profile(1, &[]).into_resource(),
+        logout_profile(1, &["2100"]).into_resource(),
         phone("SEP001B54CAFE01", "7960").into_resource(),
+        line("2100").into_resource(),
     ];
     let refusal = refused(site.apply(resources).await, ErrorReason::ResourceInvalid);
     let [(field, text)] = &refusal.violations[..] else { panic!("{refusal:?}") };

@@ -11,18 +11,21 @@ use crate::site::{
 /// Creates a record, then provokes everything that any of the five methods can refuse about it.
 macro_rules! every_method {
     (
-        $test:ident, $client:ident, $field:ident, $key:ident, $given:expr, $record:expr;
+        $test:ident, $client:ident, $field:ident, $key:ident, $given:expr, $unknown:expr, $record:expr;
         $create:ident($create_request:ident), $get:ident($get_request:ident),
-        $list:ident($list_request:ident), $update:ident($update_request:ident),
+        $batch:ident($names:ident, $batch_request:ident), $list:ident($list_request:ident), $update:ident($update_request:ident),
         $delete:ident($delete_request:ident)
     ) => {
         #[tokio::test]
+        #[allow(clippy::needless_update, reason = "only some deletions can be forced")]
         async fn $test() {
             let site = Site::empty().await;
-            site.apply(vec![logout_profile(1, &[]).into_resource()]).await.unwrap();
+            let needed = vec![line("2100").into_resource(), logout_profile(1, &["2100"]).into_resource()];
+            site.apply(needed).await.unwrap();
             let mut client = site.$client();
             let key = || $given.into();
-            let delete = |etag: &str| wire::$delete_request { $key: key(), etag: etag.into() };
+            let delete =
+                |etag: &str| wire::$delete_request { $key: key(), etag: etag.into(), ..Default::default() };
             let update = |etag: &str, paths: &[&str]| wire::$update_request {
                 $field: Some({
                     let mut record = $record;
@@ -59,6 +62,19 @@ macro_rules! every_method {
             refused(client.$list(token).await, ErrorReason::PageTokenInvalid);
             let found = client.$get(wire::$get_request { $key: key() }).await.unwrap().into_inner();
             assert_eq!(found.$field.unwrap(), created);
+            let both = wire::$batch_request { $names: vec![$unknown.into(), key()] };
+            let batch = client.$batch(both).await.unwrap().into_inner();
+            assert_eq!((batch.not_found.len(), batch.not_found[0].to_string()), (1, $unknown.to_string()));
+            let many = wire::$batch_request { $names: vec![key(); 1001] };
+            refused(client.$batch(many).await, ErrorReason::InvalidRequest);
+            for (filter, order_by) in [("etag", ""), ("colour = x", ""), ("", "colour")] {
+                let list = wire::$list_request {
+                    filter: filter.into(),
+                    order_by: order_by.into(),
+                    ..Default::default()
+                };
+                refused(client.$list(list).await, ErrorReason::ListQueryInvalid);
+            }
 
             let updated = client.$update(update("v1", &[])).await.unwrap().into_inner().$field.unwrap();
             assert_eq!(updated.etag, "v2");
@@ -89,43 +105,86 @@ described!(
     UserDeviceProfile.description,
     DefaultDeviceProfile.description,
     LogoutProfile.description,
-    Line.description
+    Line.description,
+    DevicePool.description,
+    PhoneTemplate.description,
+    LineTemplate.description,
+    PresenceGroup.description,
+    PhoneServiceDefinition.description
 );
 
 every_method!(
-    dp_20_users, users, user, user_id, "agent7", user("agent7", &[]);
-    create_user(CreateUserRequest), get_user(GetUserRequest), list_users(ListUsersRequest),
+    dp_20_users, users, user, user_id, "agent7", "agent8", user("agent7", &[]);
+    create_user(CreateUserRequest), get_user(GetUserRequest), batch_get_users(user_ids, BatchGetUsersRequest), list_users(ListUsersRequest),
     update_user(UpdateUserRequest), delete_user(DeleteUserRequest)
 );
 every_method!(
-    dp_20_phones, phones, phone, name, "00:1b:54:ca:fe:01", phone("SEP001B54CAFE01", "7960");
-    create_phone(CreatePhoneRequest), get_phone(GetPhoneRequest), list_phones(ListPhonesRequest),
+    dp_20_phones, phones, phone, name, "00:1b:54:ca:fe:01", "SEP001B54CAFE02", phone("SEP001B54CAFE01", "7960");
+    create_phone(CreatePhoneRequest), get_phone(GetPhoneRequest), batch_get_phones(names, BatchGetPhonesRequest), list_phones(ListPhonesRequest),
     update_phone(UpdatePhoneRequest), delete_phone(DeletePhoneRequest)
 );
 every_method!(
-    dp_20_user_device_profiles, profiles, user_device_profile, name, "p", profile("p", Default::default());
+    dp_20_user_device_profiles, profiles, user_device_profile, name, "p", "q", profile("p", Default::default());
     create_user_device_profile(CreateUserDeviceProfileRequest),
     get_user_device_profile(GetUserDeviceProfileRequest),
+    batch_get_user_device_profiles(names, BatchGetUserDeviceProfilesRequest),
     list_user_device_profiles(ListUserDeviceProfilesRequest),
     update_user_device_profile(UpdateUserDeviceProfileRequest),
     delete_user_device_profile(DeleteUserDeviceProfileRequest)
 );
 every_method!(
-    dp_20_default_device_profiles, defaults, default_device_profile, model, "7960", default_profile("7960");
+    dp_20_default_device_profiles, defaults, default_device_profile, model, "7960", "7970", default_profile("7960");
     create_default_device_profile(CreateDefaultDeviceProfileRequest),
     get_default_device_profile(GetDefaultDeviceProfileRequest),
+    batch_get_default_device_profiles(models, BatchGetDefaultDeviceProfilesRequest),
     list_default_device_profiles(ListDefaultDeviceProfilesRequest),
     update_default_device_profile(UpdateDefaultDeviceProfileRequest),
     delete_default_device_profile(DeleteDefaultDeviceProfileRequest)
 );
 every_method!(
-    dp_20_logout_profiles, logout_profiles, logout_profile, tag, 2_u32, logout_profile(2, &[]);
+    dp_20_logout_profiles, logout_profiles, logout_profile, tag, 2_u32, 3_u32, logout_profile(2, &["2100"]);
     create_logout_profile(CreateLogoutProfileRequest), get_logout_profile(GetLogoutProfileRequest),
+    batch_get_logout_profiles(tags, BatchGetLogoutProfilesRequest),
     list_logout_profiles(ListLogoutProfilesRequest), update_logout_profile(UpdateLogoutProfileRequest),
     delete_logout_profile(DeleteLogoutProfileRequest)
 );
 every_method!(
-    dp_20_lines, lines, line, name, "2001@floor", line("2001@floor");
-    create_line(CreateLineRequest), get_line(GetLineRequest), list_lines(ListLinesRequest),
+    dp_20_lines, lines, line, name, "2001@floor", "2002", line("2001@floor");
+    create_line(CreateLineRequest), get_line(GetLineRequest), batch_get_lines(names, BatchGetLinesRequest), list_lines(ListLinesRequest),
     update_line(UpdateLineRequest), delete_line(DeleteLineRequest)
+);
+every_method!(
+    dp_20_device_pools, device_pools, device_pool, name, "a", "b",
+    wire::DevicePool { name: "a".into(), ..Default::default() };
+    create_device_pool(CreateDevicePoolRequest), get_device_pool(GetDevicePoolRequest),
+    batch_get_device_pools(names, BatchGetDevicePoolsRequest), list_device_pools(ListDevicePoolsRequest),
+    update_device_pool(UpdateDevicePoolRequest), delete_device_pool(DeleteDevicePoolRequest)
+);
+every_method!(
+    dp_20_phone_templates, phone_templates, phone_template, name, "a", "b",
+    wire::PhoneTemplate { name: "a".into(), ..Default::default() };
+    create_phone_template(CreatePhoneTemplateRequest), get_phone_template(GetPhoneTemplateRequest),
+    batch_get_phone_templates(names, BatchGetPhoneTemplatesRequest), list_phone_templates(ListPhoneTemplatesRequest),
+    update_phone_template(UpdatePhoneTemplateRequest), delete_phone_template(DeletePhoneTemplateRequest)
+);
+every_method!(
+    dp_20_line_templates, line_templates, line_template, name, "a", "b",
+    wire::LineTemplate { name: "a".into(), ..Default::default() };
+    create_line_template(CreateLineTemplateRequest), get_line_template(GetLineTemplateRequest),
+    batch_get_line_templates(names, BatchGetLineTemplatesRequest), list_line_templates(ListLineTemplatesRequest),
+    update_line_template(UpdateLineTemplateRequest), delete_line_template(DeleteLineTemplateRequest)
+);
+every_method!(
+    dp_20_presence_groups, presence_groups, presence_group, name, "a", "b",
+    wire::PresenceGroup { name: "a".into(), ..Default::default() };
+    create_presence_group(CreatePresenceGroupRequest), get_presence_group(GetPresenceGroupRequest),
+    batch_get_presence_groups(names, BatchGetPresenceGroupsRequest), list_presence_groups(ListPresenceGroupsRequest),
+    update_presence_group(UpdatePresenceGroupRequest), delete_presence_group(DeletePresenceGroupRequest)
+);
+every_method!(
+    dp_20_phone_service_definitions, phone_services, phone_service_definition, name, "a", "b",
+    wire::PhoneServiceDefinition { name: "a".into(), url: "http://x/".into(), ..Default::default() };
+    create_phone_service_definition(CreatePhoneServiceDefinitionRequest), get_phone_service_definition(GetPhoneServiceDefinitionRequest),
+    batch_get_phone_service_definitions(names, BatchGetPhoneServiceDefinitionsRequest), list_phone_service_definitions(ListPhoneServiceDefinitionsRequest),
+    update_phone_service_definition(UpdatePhoneServiceDefinitionRequest), delete_phone_service_definition(DeletePhoneServiceDefinitionRequest)
 );

@@ -3,12 +3,13 @@
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::lint_service_client::LintServiceClient;
 use roamline_proto::profile::{
-    ContactCentrePolicy, GetUserDeviceProfileRequest, LintFinding, LintRequest, LintResponse, LintSeverity,
-    MultipleLoginBehavior, ServiceParameters, UpdateUserDeviceProfileRequest,
+    ContactCentrePolicy, DevicePool, DeviceSettings, GetUserDeviceProfileRequest, LintFinding, LintRequest,
+    LintResponse, LintSeverity, MultipleLoginBehavior, PhoneServiceDefinition, Resource, ServiceParameters,
+    ServiceSubscription, UpdateUserDeviceProfileRequest, resource,
 };
 use roamline_token::Bearer;
 
-use crate::site::{IntoResource, Site, agent, line, logout_profile, mask, refused, user};
+use crate::site::{IntoResource, Site, agent, line, logout_profile, mask, profile, refused, user};
 
 async fn lint(site: &Site, limit: u32) -> LintResponse {
     site.lint().lint(LintRequest { limit }).await.unwrap().into_inner()
@@ -87,6 +88,33 @@ async fn cc_6_a_phone_that_was_stored_before_the_rule_is_found_first() {
     let expected = ["CC-6", "phone", "SEP000000000001", "extension_mobility_enabled"];
     assert_eq!(named(&found)[0], expected);
     assert_eq!(found[0].severity(), LintSeverity::Error);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn dp_11_and_dp_22_what_profiles_and_phones_share_is_looked_at() {
+    let site = Site::example().await;
+    site.apply(vec![parameters(ContactCentrePolicy::Reject).into_resource()]).await.unwrap();
+    let definition = |url: &str| {
+        let definition =
+            PhoneServiceDefinition { name: "Weather".into(), url: url.into(), ..Default::default() };
+        Resource { kind: Some(resource::Kind::PhoneServiceDefinition(definition)) }
+    };
+    let pool = DevicePool { name: "lobby".into(), ..Default::default() };
+    let pool = Resource { kind: Some(resource::Kind::DevicePool(pool)) };
+    let service =
+        ServiceSubscription { name: "Weather".into(), definition: "Weather".into(), ..Default::default() };
+    let settings = DeviceSettings { services: vec![service], ..Default::default() };
+    let subscriber = profile("weather", settings).into_resource();
+    let of = user("w", &["weather"]).into_resource();
+    site.apply(vec![definition("http://old/"), pool, subscriber, of]).await.unwrap();
+    let of_pool =
+        [["DP-22", "device-pool", "lobby", ""], ["DP-22", "device-pool", "lobby", "emergency_numbers"]];
+    assert_eq!(named(&lint(&site, 0).await.findings), of_pool);
+    site.apply(vec![definition("http://new/")]).await.unwrap();
+    let found = lint(&site, 0).await.findings;
+    assert_eq!(named(&found)[0], ["DP-11", "user-device-profile", "weather", "settings.services[0]"]);
+    assert_eq!((found.len(), found[0].severity()), (3, LintSeverity::Warning));
     site.stop().await;
 }
 

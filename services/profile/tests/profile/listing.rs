@@ -11,7 +11,7 @@ use crate::site::{IntoResource, Site, default_profile, line, logout_profile, pro
 async fn many() -> Site {
     let site = Site::empty().await;
     let lines = (0..250).map(|index| line(&format!("3{index:03}")).into_resource());
-    let tags = (1..=12).map(|tag| logout_profile(tag, &[]).into_resource());
+    let tags = (1..=12).map(|tag| logout_profile(tag, &["3000"]).into_resource());
     site.apply(lines.chain(tags).collect()).await.unwrap();
     site
 }
@@ -20,7 +20,7 @@ async fn many() -> Site {
 async fn pages(site: &Site, page_size: u32) -> Vec<Vec<String>> {
     let (mut pages, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = ListLinesRequest { page_size, page_token };
+        let request = ListLinesRequest { page_size, page_token, ..Default::default() };
         let page = site.lines().list_lines(request).await.unwrap().into_inner();
         pages.push(page.lines.into_iter().map(|line| line.name).collect());
         page_token = page.next_page_token;
@@ -63,20 +63,25 @@ async fn a_token_of_another_list_or_of_nobody_is_refused() {
     let of_lines = site.lines().list_lines(request).await.unwrap().into_inner().next_page_token;
     for page_token in [of_lines.clone(), "nobodys".into(), "00".into()] {
         let page_size = 1;
-        let request = ListUsersRequest { page_size, page_token: page_token.clone() };
+        let request = ListUsersRequest { page_size, page_token: page_token.clone(), ..Default::default() };
         refused(site.users().list_users(request).await, ErrorReason::PageTokenInvalid);
-        let request = ListPhonesRequest { page_size, page_token: page_token.clone() };
+        let request = ListPhonesRequest { page_size, page_token: page_token.clone(), ..Default::default() };
         refused(site.phones().list_phones(request).await, ErrorReason::PageTokenInvalid);
-        let request = ListUserDeviceProfilesRequest { page_size, page_token: page_token.clone() };
+        let request =
+            ListUserDeviceProfilesRequest { page_size, page_token: page_token.clone(), ..Default::default() };
         refused(site.profiles().list_user_device_profiles(request).await, ErrorReason::PageTokenInvalid);
-        let request = ListDefaultDeviceProfilesRequest { page_size, page_token: page_token.clone() };
+        let request = ListDefaultDeviceProfilesRequest {
+            page_size,
+            page_token: page_token.clone(),
+            ..Default::default()
+        };
         refused(site.defaults().list_default_device_profiles(request).await, ErrorReason::PageTokenInvalid);
-        let request = ListLogoutProfilesRequest { page_size, page_token };
+        let request = ListLogoutProfilesRequest { page_size, page_token, ..Default::default() };
         refused(site.logout_profiles().list_logout_profiles(request).await, ErrorReason::PageTokenInvalid);
     }
     let request = ListUsersRequest { page_size: 1, ..Default::default() };
     let page_token = site.users().list_users(request).await.unwrap().into_inner().next_page_token;
-    let request = ListLinesRequest { page_size: 1, page_token };
+    let request = ListLinesRequest { page_size: 1, page_token, ..Default::default() };
     refused(site.lines().list_lines(request).await, ErrorReason::PageTokenInvalid);
 }
 

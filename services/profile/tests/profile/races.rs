@@ -1,6 +1,6 @@
 //! What happens when somebody else changes the directory between a check and its commit.
 
-use roamline_domain::directory::{Key, Kind, Line, LineCapacity, Resource, User};
+use roamline_domain::directory::{Key, Kind, Line, Resource, User};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{
     ApplyOutcome, CreateUserDeviceProfileRequest, CreateUserRequest, DeleteUserRequest, GetUserRequest,
@@ -19,8 +19,8 @@ async fn renamed(site: &Site) -> Change {
 }
 
 fn new_line(name: &str) -> Change {
-    let (name, description, capacity) = (name.parse().unwrap(), "theirs".into(), LineCapacity::Dual);
-    Change::Put { resource: Resource::Line(Line { name, description, capacity }), expect: Expect::Absent }
+    let line = Line { description: "theirs".into(), ..Line::new(name.parse().unwrap()) };
+    Change::Put { resource: Resource::Line(line), expect: Expect::Absent }
 }
 
 fn delete(kind: Kind, name: &str) -> Change {

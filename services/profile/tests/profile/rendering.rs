@@ -1,13 +1,15 @@
 //! What phones wear: previews, and what the session service is told before a login and a logout.
 
+mod around;
+
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::button::Carries;
 use roamline_proto::profile::phone::LogoutProfile;
 use roamline_proto::profile::{
-    AddressingMode, Button, ContactCentrePolicy, DefaultDeviceProfile, DeviceSettings,
+    AddressingMode, Button, ContactCentrePolicy, DefaultDeviceProfile, DevicePool, DeviceSettings,
     EffectiveConfiguration, FindingSeverity, Origin, Phone, PhoneProtocol, PrepareLoginRequest,
-    PrepareLoginResponse, PrepareLogoutRequest, PreviewRequest, ServiceParameters,
-    UpdateServiceParametersRequest, User, UserDeviceProfile, WornKind,
+    PrepareLoginResponse, PrepareLogoutRequest, PreviewRequest, Resource, ServiceParameters,
+    UpdateServiceParametersRequest, User, UserDeviceProfile, WornKind, resource,
 };
 use tonic::Status;
 
@@ -55,6 +57,18 @@ fn worn(configuration: &EffectiveConfiguration) -> Vec<String> {
 fn origin(configuration: &EffectiveConfiguration, field: &str) -> (String, Origin) {
     let setting = configuration.settings.iter().find(|setting| setting.field == field).unwrap();
     (setting.value.clone(), setting.origin())
+}
+
+/// A device pool that says what held callers hear, a region and an emergency number.
+fn pool(name: &str) -> Resource {
+    let pool = DevicePool {
+        name: name.into(),
+        user_hold_audio_source: "Blues".into(),
+        region: "west".into(),
+        emergency_numbers: vec!["112".into()],
+        ..DevicePool::default()
+    };
+    Resource { kind: Some(resource::Kind::DevicePool(pool)) }
 }
 
 async fn set(site: &Site, parameters: ServiceParameters) {
@@ -121,9 +135,9 @@ async fn li_6_and_li_14_the_origin_of_every_value_comes_over_the_wire() {
     let made_for = UserDeviceProfile { model: "7970".into(), ..profile("p", settings) };
     let default = DeviceSettings { softkey_template: "Agents".into(), ..Default::default() };
     let default = DefaultDeviceProfile { settings: Some(default), ..default_profile("7960") };
-    let own = DeviceSettings { user_hold_audio_source: "Blues".into(), ..Default::default() };
-    let at = Phone { settings: Some(own), ..phone("001B54CAFE01", "7960") };
+    let at = Phone { device_pool: "lobby".into(), ..phone("001B54CAFE01", "7960") };
     let more = vec![
+        pool("lobby"),
         made_for.into_resource(),
         user("u", &["p"]).into_resource(),
         default.into_resource(),
@@ -133,7 +147,10 @@ async fn li_6_and_li_14_the_origin_of_every_value_comes_over_the_wire() {
     let configuration = preview(&site, "001B54CAFE01", "u", "").await.unwrap();
     assert_eq!(origin(&configuration, "user_locale"), ("de-DE".into(), Origin::Profile));
     assert_eq!(origin(&configuration, "softkey_template"), ("Agents".into(), Origin::DefaultDeviceProfile));
-    assert_eq!(origin(&configuration, "user_hold_audio_source"), ("Blues".into(), Origin::Phone));
+    assert_eq!(origin(&configuration, "user_hold_audio_source"), ("Blues".into(), Origin::DevicePool));
+    assert_eq!(origin(&configuration, "region"), ("west".into(), Origin::DevicePool));
+    assert_eq!(configuration.emergency_numbers, ["112"]);
+    assert_eq!(configuration.feature_buttons_origin(), Origin::DefaultDeviceProfile);
     assert_eq!(configuration.buttons[0].origin(), Origin::Profile);
     assert!(configuration.settings.iter().all(|setting| setting.origin() != Origin::Unspecified));
     assert!(configuration.settings.iter().all(|setting| !setting.field.contains("call_blocking_pin")));
@@ -205,11 +222,12 @@ async fn li_2_refusals_come_in_order_each_before_all_that_follow() {
 async fn li_2_a_preview_gives_the_same_refusals_as_errors() {
     let site = Site::example().await;
     refused(preview(&site, "door", "me", "").await, ErrorReason::InvalidRequest);
-    refused(preview(&site, P7960, "", "me").await, ErrorReason::InvalidRequest);
+    refused(preview(&site, P7960, "", "you").await, ErrorReason::ResourceNotFound);
     let refusal = refused(preview(&site, "door", "me", "wrong!").await, ErrorReason::InvalidRequest);
     assert_eq!(fields(&refusal), ["phone", "profile"]);
     refused(preview(&site, "000000000001", "me", "").await, ErrorReason::PhoneNotFound);
     refused(preview(&site, "000000000001", "", "").await, ErrorReason::PhoneNotFound);
+    refused(preview(&site, "000000000001", "", "me").await, ErrorReason::PhoneNotFound);
     refused(preview(&site, P7960, "Me", "").await, ErrorReason::UserIdMalformed);
     refused(preview(&site, P7960, "you", "").await, ErrorReason::UserNotFound);
     refused(preview(&site, P7960, "me", "you").await, ErrorReason::ProfileNotOwned);
@@ -226,6 +244,8 @@ async fn li_2_a_preview_gives_the_same_refusals_as_errors() {
     ];
     site.apply(more).await.unwrap();
     refused(preview(&site, "001B54CAFE01", "me", "").await, ErrorReason::PhoneNotEnabled);
+    refused(preview(&site, "001B54CAFE01", "", "me").await, ErrorReason::PhoneNotEnabled);
+    refused(preview(&site, P7960, "", "a").await, ErrorReason::DefaultDeviceProfileMissing);
     refused(preview(&site, P7960, "none", "").await, ErrorReason::ProfileMissing);
     let refusal = refused(preview(&site, P7960, "two", "").await, ErrorReason::ProfileChoiceNeeded);
     assert_eq!(fact(&refusal, "profiles"), "a,b");

@@ -1,22 +1,28 @@
 //! A profile service on loopback, and the messages that tests send it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::fake_sessions::FakeSessions;
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
-use roamline_domain::directory::{AddressingMode as Mode, Key, Kind, LogoutChoice, Resource as Kept};
+use roamline_domain::directory::{AddressingMode as Mode, Claim, Key, Kind, Resource as Kept};
 use roamline_domain::settings::Protocol;
 use roamline_profile::Profile;
 use roamline_proto::auth::{JsonWebKey, PrincipalKind};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{self as wire, *};
 use roamline_proto::refusal::Refusal;
-use roamline_serve::{Api, Clock, Listeners, Process, Readiness, ServeConfig, Tasks, serve};
+use roamline_serve::{Api, Clock, Listeners, ManualClock, Process, Readiness, ServeConfig, Tasks, serve};
 use roamline_store::memory::MemoryStore;
-use roamline_store::{Change, DirectoryError, DirectoryStore, Expect, StoreError, Stored};
+use roamline_store::{
+    Change, Committed, DirectoryError, DirectoryStore, Expect, Import, ImportError, ImportStore, ListQuery,
+    StageError, Staged, StoreError, Stored,
+};
 use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -67,14 +73,28 @@ impl DirectoryStore for Watched {
         DirectoryStore::find(&self.inner, keys).await
     }
 
-    async fn list(&self, kind: Kind, after: Option<&str>, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError> {
         self.available()?;
-        DirectoryStore::list(&self.inner, kind, after, limit).await
+        DirectoryStore::list(&self.inner, kind, query).await
     }
 
-    async fn used_by(&self, key: &Key, limit: u32) -> Result<Vec<Key>, StoreError> {
+    async fn owners(&self, claims: &[Claim]) -> Result<BTreeMap<Claim, Key>, StoreError> {
         self.available()?;
-        self.inner.used_by(key, limit).await
+        self.inner.owners(claims).await
+    }
+
+    async fn used_by(&self, key: &Key, after: Option<&Key>, limit: u32) -> Result<Vec<Key>, StoreError> {
+        self.available()?;
+        self.inner.used_by(key, after, limit).await
+    }
+
+    async fn first_users(&self, keys: &[Key], by: Kind) -> Result<BTreeMap<Key, Key>, StoreError> {
+        self.available()?;
+        self.inner.first_users(keys, by).await
+    }
+
+    fn snapshot(&self) -> BoxStream<'static, Result<Vec<Stored>, StoreError>> {
+        DirectoryStore::snapshot(&self.inner)
     }
 
     async fn commit(&self, changes: Vec<Change>, at: Timestamp) -> Result<(), DirectoryError> {
@@ -82,6 +102,58 @@ impl DirectoryStore for Watched {
         let others = std::mem::take(&mut *self.before_commit.lock().unwrap());
         DirectoryStore::commit(&self.inner, others, at).await?;
         DirectoryStore::commit(&self.inner, changes, at).await
+    }
+}
+
+#[async_trait]
+impl ImportStore for Watched {
+    async fn open_import(&self, token: &str, id: &str, at: Timestamp) -> Result<Import, StoreError> {
+        self.available()?;
+        self.inner.open_import(token, id, at).await
+    }
+
+    async fn find_import(&self, id: &str) -> Result<Option<Import>, StoreError> {
+        self.available()?;
+        self.inner.find_import(id).await
+    }
+
+    async fn discard_import(&self, id: &str) -> Result<bool, StoreError> {
+        self.available()?;
+        self.inner.discard_import(id).await
+    }
+
+    async fn discard_imports_before(&self, instant: Timestamp) -> Result<u64, StoreError> {
+        self.available()?;
+        self.inner.discard_imports_before(instant).await
+    }
+
+    async fn stage(
+        &self,
+        id: &str,
+        from_row: u64,
+        rows: Vec<(u64, Change)>,
+        next_row: u64,
+        at: Timestamp,
+    ) -> Result<(), StageError> {
+        self.available()?;
+        self.inner.stage(id, from_row, rows, next_row, at).await
+    }
+
+    async fn find_staged(&self, id: &str, keys: &[Key]) -> Result<Vec<Option<Staged>>, StoreError> {
+        self.available()?;
+        self.inner.find_staged(id, keys).await
+    }
+
+    async fn staged(&self, id: &str, after_row: u64, limit: u32) -> Result<Vec<Staged>, StoreError> {
+        self.available()?;
+        self.inner.staged(id, after_row, limit).await
+    }
+
+    async fn commit_import(&self, id: &str, at: Timestamp, validate: bool) -> Result<Committed, ImportError> {
+        self.available()?;
+        let others = std::mem::take(&mut *self.before_commit.lock().unwrap());
+        DirectoryStore::commit(&self.inner, others, at).await.expect("others may");
+        self.inner.commit_import(id, at, validate).await
     }
 }
 
@@ -97,6 +169,8 @@ impl KeySource for Keys {
 /// A running service, and a caller who may do everything.
 pub(crate) struct Site {
     pub(crate) store: Arc<Watched>,
+    pub(crate) sessions: Arc<FakeSessions>,
+    pub(crate) time: ManualClock,
     channel: Channel,
     signer: Signer,
     bearer: Bearer,
@@ -107,12 +181,13 @@ impl Site {
     /// A service over an empty directory.
     pub(crate) async fn empty() -> Self {
         let store = Arc::new(Watched::default());
-        let (clock, _) = Clock::manual("2026-03-01T08:00:00Z".parse().unwrap());
+        let (clock, time) = Clock::manual("2026-03-01T08:00:00Z".parse().unwrap());
         let signer = Signer::new(CLUSTER, CLUSTER, "one", &generate_key().unwrap()).unwrap();
         let keys = Arc::new(Keys(signer.public_key().clone()));
         let verifier = Arc::new(Verifier::new(CLUSTER, CLUSTER, keys));
         let mut api = Api::new();
-        Profile::new(store.clone(), clock.clone()).add_to(&mut api);
+        let sessions = Arc::new(FakeSessions::default());
+        Profile::new(store.clone(), clock.clone()).with_sessions(sessions.clone()).add_to(&mut api);
 
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listeners = Listeners::bind(any, any).await.unwrap();
@@ -122,10 +197,10 @@ impl Site {
         tasks.spawn("server", async move {
             serve(listeners, api, process, &ServeConfig::default(), std::future::pending()).await.unwrap();
         });
-        let scopes = ["directory.read", "directory.write", "directory.resolve"];
+        let scopes = ["directory.read", "directory.write", "directory.resolve", "profile.own"];
         let token = signer.sign("test", PrincipalKind::Administrator, &scopes, now, LONG).unwrap();
         let bearer = Bearer::token(token.token);
-        Self { store, channel: channel.connect_lazy(), signer, bearer, tasks }
+        Self { store, sessions, time, channel: channel.connect_lazy(), signer, bearer, tasks }
     }
 
     /// The lines 2001 to 2008, the router-based profile `me` of user `me` with them, and the phones of the example:
@@ -151,14 +226,13 @@ impl Site {
     /// Puts a phone into the store that the service would refuse.
     pub(crate) async fn put_phone(&self, name: &str, model: &str, ipv6_only: bool) {
         let phone = roamline_domain::directory::Phone {
-            name: name.parse().unwrap(),
-            description: String::new(),
-            model: model.parse().unwrap(),
-            protocol: Protocol::Sccp,
             addressing_mode: if ipv6_only { Mode::Ipv6Only } else { Mode::default() },
             extension_mobility_enabled: true,
-            logout_choice: LogoutChoice::OwnSettings,
-            settings: Default::default(),
+            ..roamline_domain::directory::Phone::new(
+                name.parse().unwrap(),
+                model.parse().unwrap(),
+                Protocol::Sccp,
+            )
         };
         let change = Change::Put { resource: Kept::Phone(phone), expect: Expect::Absent };
         self.store.commit(vec![change], Timestamp::UNIX_EPOCH).await.unwrap();
@@ -173,6 +247,12 @@ impl Site {
     pub(crate) fn token(&self, scopes: &[&str]) -> String {
         let now = "2026-03-01T08:00:00Z".parse().unwrap();
         self.signer.sign("somebody", PrincipalKind::Application, scopes, now, LONG).unwrap().token
+    }
+
+    /// A token of a user, as a sign-in gives it.
+    pub(crate) fn user_token(&self, user_id: &str) -> String {
+        let (kind, now) = (PrincipalKind::User, "2026-03-01T08:00:00Z".parse().unwrap());
+        self.signer.sign(user_id, kind, roamline_token::scopes_of(kind), now, LONG).unwrap().token
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -206,6 +286,12 @@ clients!(
     directory: directory_service_client::DirectoryServiceClient,
     rendering: rendering_service_client::RenderingServiceClient,
     lint: lint_service_client::LintServiceClient,
+    device_pools: device_pool_service_client::DevicePoolServiceClient,
+    phone_templates: phone_template_service_client::PhoneTemplateServiceClient,
+    line_templates: line_template_service_client::LineTemplateServiceClient,
+    presence_groups: presence_group_service_client::PresenceGroupServiceClient,
+    phone_services: phone_service_definition_service_client::PhoneServiceDefinitionServiceClient,
+    personal: personal_service_client::PersonalServiceClient,
 );
 
 /// A record as one of any kind.
@@ -223,6 +309,7 @@ macro_rules! into_resource {
     };
 }
 
+into_resource!(DevicePool, PhoneTemplate, LineTemplate, PresenceGroup, PhoneServiceDefinition);
 into_resource!(Line, UserDeviceProfile, DefaultDeviceProfile, LogoutProfile, Phone, User, ServiceParameters);
 
 pub(crate) fn line(name: &str) -> Line {

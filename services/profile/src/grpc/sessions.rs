@@ -1,0 +1,90 @@
+//! The session service over gRPC.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roamline_domain::{PhoneName, ProfileName};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
+use roamline_proto::session::session_service_client::SessionServiceClient;
+use roamline_proto::session::{
+    GetSessionRequest, ListSessionsRequest, LogoutReason, LogoutRequest, Session, get_session_request,
+    logout_request,
+};
+use roamline_token::Bearer;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::sessions::{Ending, Sessions, Worn};
+
+/// How long the session service may take.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Sessions of one answer.
+const PAGE: u32 = 1000;
+
+/// The session service, called with this service's own token.
+#[derive(Clone)]
+pub struct GrpcSessions {
+    client: SessionServiceClient<InterceptedService<Channel, Bearer>>,
+}
+
+impl GrpcSessions {
+    /// A client over a channel that connects when it is first used.
+    pub fn new(channel: Channel, bearer: Bearer) -> Self {
+        Self { client: SessionServiceClient::with_interceptor(channel, bearer) }
+    }
+}
+
+#[async_trait]
+impl Sessions for GrpcSessions {
+    async fn wearing(&self, profile: &ProfileName) -> Result<Vec<Worn>, Refusal> {
+        let request =
+            ListSessionsRequest { page_size: PAGE, profile: profile.to_string(), ..Default::default() };
+        let answer = self.client.clone().list_sessions(within(request)).await.map_err(|s| refused(&s))?;
+        Ok(answer.into_inner().sessions.into_iter().map(worn).collect())
+    }
+
+    async fn at(&self, phone: &PhoneName) -> Result<Option<Worn>, Refusal> {
+        let target = Some(get_session_request::Target::Phone(phone.to_string()));
+        match self.client.clone().get_session(within(GetSessionRequest { target })).await {
+            Ok(answer) => Ok(answer.into_inner().session.map(worn)),
+            Err(status) if is(&status, &[ErrorReason::NotLoggedIn, ErrorReason::SessionNotFound]) => Ok(None),
+            Err(status) => Err(refused(&status)),
+        }
+    }
+
+    async fn end(&self, session: &Worn, why: Ending) -> Result<(), Refusal> {
+        let reason = match why {
+            Ending::PhoneRemoved => LogoutReason::PhoneRemoved,
+            Ending::ProfileRemoved => LogoutReason::Administrator,
+        };
+        let target = Some(logout_request::Target::SessionId(session.session_id.clone()));
+        let request = LogoutRequest { target, reason: reason.into(), ..Default::default() };
+        match self.client.clone().logout(within(request)).await {
+            Ok(_) => Ok(()),
+            Err(status) if is(&status, &[ErrorReason::NotLoggedIn, ErrorReason::SessionNotFound]) => Ok(()),
+            Err(status) => Err(refused(&status)),
+        }
+    }
+}
+
+fn worn(session: Session) -> Worn {
+    Worn { session_id: session.session_id, user_id: session.user_id, phone: session.phone }
+}
+
+fn within<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(DEADLINE);
+    request
+}
+
+fn is(status: &Status, reasons: &[ErrorReason]) -> bool {
+    Refusal::from_status(status).is_some_and(|refusal| reasons.contains(&refusal.reason))
+}
+
+fn refused(status: &Status) -> Refusal {
+    tracing::warn!(%status, "the session service gives no answer");
+    Refusal::new(ErrorReason::ServiceUnavailable, "the session service does not answer")
+        .with("service", "session")
+}
