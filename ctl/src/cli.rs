@@ -8,8 +8,8 @@ use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::{Format, Out};
 use crate::{
-    completions, credential, declarative, directory, import, lint, load, login, logout, parameters, phone,
-    preview, session, sign_in,
+    backup, completions, credential, csv, declarative, directory, import, lint, load, login, logout,
+    parameters, phone, phone_service, preview, session, sign_in, speed_dial, templates,
 };
 
 /// Ends every `--help`.
@@ -62,7 +62,7 @@ enum Command {
     Phone(phone::Phone),
     /// User device profiles
     #[command(subcommand)]
-    Profile(directory::Named),
+    Profile(directory::Profile),
     /// Users
     #[command(subcommand)]
     User(directory::Named),
@@ -75,9 +75,27 @@ enum Command {
     /// Default device profiles
     #[command(subcommand)]
     DefaultDeviceProfile(directory::Named),
+    /// Device pools: what phones that stand together have in common
+    #[command(subcommand)]
+    DevicePool(directory::Named),
+    /// Phone templates: softkeys and buttons of many phones and profiles
+    #[command(subcommand)]
+    PhoneTemplate(directory::Named),
+    /// Line templates: how many lines appear
+    #[command(subcommand)]
+    LineTemplate(directory::Named),
+    /// Presence groups: who sees whose busy lamp
+    #[command(subcommand)]
+    PresenceGroup(directory::Named),
+    /// Phone services, and who subscribes to them
+    #[command(subcommand)]
+    PhoneService(phone_service::PhoneService),
+    /// Speed dials of one's own profile
+    #[command(subcommand)]
+    SpeedDial(speed_dial::SpeedDial),
     /// Phone models of the catalogue
     #[command(subcommand)]
-    Model(directory::Named),
+    Model(directory::Catalogued),
     /// Service parameters of the cluster
     #[command(subcommand)]
     Parameters(parameters::Parameters),
@@ -85,11 +103,14 @@ enum Command {
     Preview(preview::Preview),
     /// What is wrong with the directory as a whole, and what would mend it
     Lint(lint::Lint),
-    /// Take over a site from elsewhere
+    /// Take over a site from elsewhere, or many resources from CSV
     #[command(subcommand)]
     Import(import::Import),
-    /// Write the directory as YAML that `apply` takes
-    Export(declarative::Export),
+    /// Write the directory as YAML that `apply` takes, or a kind of it as CSV
+    Export(ExportAs),
+    /// The whole directory in one file
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Make the directory what YAML or JSON files say; what they leave out is not deleted, but with --prune
     ///
     /// A field that is left out has its default, but a service parameter stays as it is. Everything is applied or nothing.
@@ -103,6 +124,16 @@ enum Command {
     Load(load::Load),
     /// Completions for a shell
     Completions(completions::Completions),
+}
+
+/// An export, in one form or the other.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct ExportAs {
+    #[command(flatten)]
+    yaml: declarative::Export,
+    #[command(subcommand)]
+    other: Option<csv::ExportCsv>,
 }
 
 /// Which secret a principal proves himself with, and where it is read.
@@ -150,12 +181,20 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Line(args) => directory::lines(args, client, out).await,
         Command::LogoutProfile(args) => directory::logout_profiles(args, client, out).await,
         Command::DefaultDeviceProfile(args) => directory::default_device_profiles(args, client, out).await,
+        Command::DevicePool(args) => templates::device_pools(args, client, out).await,
+        Command::PhoneTemplate(args) => templates::phone_templates(args, client, out).await,
+        Command::LineTemplate(args) => templates::line_templates(args, client, out).await,
+        Command::PresenceGroup(args) => templates::presence_groups(args, client, out).await,
+        Command::PhoneService(args) => phone_service::run(args, client, out).await,
+        Command::SpeedDial(args) => speed_dial::run(args, client, out).await,
         Command::Model(args) => directory::models(args, client, out).await,
         Command::Parameters(args) => parameters::run(args, client, out).await,
         Command::Preview(args) => preview::run(args, client, out).await,
         Command::Lint(args) => lint::run(args, client, out).await,
         Command::Import(args) => import::run(args, client, out).await,
-        Command::Export(args) => declarative::export(args, client, out).await,
+        Command::Export(ExportAs { other: Some(csv), .. }) => csv::export(csv, client, out).await,
+        Command::Export(ExportAs { yaml, .. }) => declarative::export(yaml, client, out).await,
+        Command::Backup(args) => backup::run(args, client, out).await,
         Command::Apply(args) => declarative::apply(args, client, out).await,
         Command::Diff(args) => declarative::diff(args, client, out).await,
         Command::Credential(args) => credential::run(args, client, out).await,

@@ -114,10 +114,28 @@ impl Client {
         F: Fn(Service) -> R,
         R: Future<Output = Result<Response<T>, Status>>,
     {
-        let service = self.authorized(&self.channel).await?;
+        self.try_call_on(&self.channel, request).await
+    }
+
+    /// A connection of its own for calls that may take that long.
+    pub(crate) fn patient(&self, longest: Duration) -> Channel {
+        self.endpoint.clone().timeout(longest).connect_lazy()
+    }
+
+    /// As [`Client::try_call`], on a connection of the caller's.
+    pub(crate) async fn try_call_on<T, F, R>(
+        &self,
+        channel: &Channel,
+        request: F,
+    ) -> Result<Result<T, Status>, Failure>
+    where
+        F: Fn(Service) -> R,
+        R: Future<Output = Result<Response<T>, Status>>,
+    {
+        let service = self.authorized(channel).await?;
         match request(service).await {
             Err(status) if self.may_sign_in_again(&status).await => {
-                let service = self.authorized(&self.channel).await?;
+                let service = self.authorized(channel).await?;
                 Ok(request(service).await.map(Response::into_inner))
             }
             answer => Ok(answer.map(Response::into_inner)),

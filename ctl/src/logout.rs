@@ -26,7 +26,7 @@ pub(crate) struct Logout {
 
 pub(crate) async fn run(args: Logout, client: &Client, out: &mut Out) -> Result<(), Failure> {
     let target = args.phone.map(Target::Phone).or(args.session.map(Target::SessionId));
-    let request = LogoutRequest { target, request_id: args.request_id };
+    let request = LogoutRequest { target, request_id: args.request_id, ..LogoutRequest::default() };
     let answer = client
         .call(|service| {
             let request = request.clone();

@@ -1,11 +1,14 @@
 //! `roamctl`, the command line of Roamline: a client of the services and nothing more.
 
+mod backup;
+mod bulk;
 mod cli;
 mod client;
 mod clock;
 mod completions;
 mod credential;
 mod credentials;
+mod csv;
 mod declarative;
 mod directory;
 mod drawing;
@@ -18,11 +21,14 @@ mod logout;
 mod output;
 mod parameters;
 mod phone;
+mod phone_service;
 mod preview;
 mod secret;
 mod session;
 mod sign_in;
+mod speed_dial;
 mod tables;
+mod templates;
 mod words;
 
 use std::process::ExitCode;

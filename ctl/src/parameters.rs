@@ -1,7 +1,7 @@
 //! `parameters`: the cluster-wide settings, by the names of their fields.
 
 use clap::Subcommand;
-use prost_reflect::{FieldDescriptor, Kind};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use roamline_proto::contract::POOL;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::{
@@ -21,6 +21,7 @@ pub(crate) enum Parameters {
     /// All of them
     Get,
     /// Change some: maximum_login_time=8h multiple_login_behavior=auto-logout daily_logout_times=19:00,24:00
+    /// trusted_sources=192.0.2.7,10.0.0.0/8 credential_policy.minimum_length=6
     Set {
         /// Parameter and value; an empty value puts the default back
         #[arg(required = true, value_name = "KEY=VALUE")]
@@ -49,12 +50,27 @@ pub(crate) async fn run(command: Parameters, client: &Client, out: &mut Out) -> 
 }
 
 fn shown(parameters: Option<&ServiceParameters>) -> String {
-    let Some(Ok(Value::Object(mut fields))) = parameters.map(json) else { return String::new() };
-    // Every parameter is shown, those that are off too.
-    for value in fields.values_mut().filter(|value| matches!(value, Value::Bool(_) | Value::Null)) {
-        *value = Value::String(value.to_string());
+    let Some(Ok(mut fields)) = parameters.map(json) else { return String::new() };
+    readable("", &mut fields);
+    tables::details(&fields)
+}
+
+/// Every parameter is shown, those that are off too, and lengths of time as people write them.
+fn readable(name: &str, value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| readable(name, value)),
+        Value::Bool(_) | Value::Null => *value = Value::String(value.to_string()),
+        Value::String(text) if is_time(name) => {
+            if let Some(seconds) = text.strip_suffix('s').and_then(|seconds| seconds.parse().ok()) {
+                *value = Value::String(words::duration(seconds));
+            }
+        }
+        _ => {}
     }
-    tables::details(&Value::Object(fields))
+}
+
+fn is_time(name: &str) -> bool {
+    ["LoginTime", "After", "Duration", "Interval"].iter().any(|end| name.ends_with(end))
 }
 
 /// The new values and which fields they are.
@@ -66,19 +82,13 @@ fn read(changes: &[String]) -> Result<(ServiceParameters, Vec<String>), String> 
     let mut paths = Vec::new();
     for change in changes {
         let (key, value) = change.split_once('=').ok_or_else(|| format!("{change:?} is not KEY=VALUE"))?;
-        let field = message
-            .get_field_by_name(key)
-            .or_else(|| message.get_field_by_json_name(key))
-            .filter(|field| field.name() != "etag")
-            .ok_or_else(|| {
-                let known: Vec<_> =
-                    message.fields().map(|f| f.name().to_owned()).filter(|f| f != "etag").collect();
-                format!("there is no parameter {key:?}; there are {}", known.join(", "))
-            })?;
+        let path = path(&message, key).ok_or_else(|| {
+            format!("there is no parameter {key:?}; there are {}", known(&message).join(", "))
+        })?;
         if !value.is_empty() {
-            fields.insert(field.name().to_owned(), json_value(&field, value)?);
+            set(&mut fields, &path, value)?;
         }
-        paths.push(field.name().to_owned());
+        paths.push(path.iter().map(FieldDescriptor::name).collect::<Vec<_>>().join("."));
     }
     let text = Value::Object(fields).to_string();
     let parameters = roamline_proto::json::from_str(&text).map_err(|error| {
@@ -86,6 +96,57 @@ fn read(changes: &[String]) -> Result<(ServiceParameters, Vec<String>), String> 
         format!("a value does not fit its parameter: {cause}")
     })?;
     Ok((parameters, paths))
+}
+
+/// The fields that a key goes through, with a dot between them: `credential_policy.history`.
+fn path(message: &MessageDescriptor, key: &str) -> Option<Vec<FieldDescriptor>> {
+    let (head, tail) = key.split_once('.').map_or((key, None), |(head, tail)| (head, Some(tail)));
+    let field = message.get_field_by_name(head).or_else(|| message.get_field_by_json_name(head));
+    let field = field.filter(|field| field.name() != "etag")?;
+    match (parts(&field), tail) {
+        (Some(parts), Some(tail)) => {
+            let mut path = vec![field];
+            path.extend(self::path(&parts, tail)?);
+            Some(path)
+        }
+        (None, None) => Some(vec![field]),
+        _ => None,
+    }
+}
+
+/// The message that a field is, where its parts are parameters of their own; a length of time is one value.
+fn parts(field: &FieldDescriptor) -> Option<MessageDescriptor> {
+    let kind = field.kind();
+    kind.as_message().filter(|message| message.full_name().starts_with("roamline.")).cloned()
+}
+
+/// Every parameter by its name.
+fn known(message: &MessageDescriptor) -> Vec<String> {
+    let names = message.fields().filter(|field| field.name() != "etag").flat_map(|field| {
+        let name = field.name().to_owned();
+        match parts(&field) {
+            Some(parts) => known(&parts).into_iter().map(|part| format!("{name}.{part}")).collect(),
+            None => vec![name],
+        }
+    });
+    names.collect()
+}
+
+/// Puts a value where its path leads.
+fn set(fields: &mut Map<String, Value>, path: &[FieldDescriptor], text: &str) -> Result<(), String> {
+    match path {
+        [] => {}
+        [field] => {
+            fields.insert(field.name().to_owned(), json_value(field, text)?);
+        }
+        [field, rest @ ..] => {
+            let part = fields.entry(field.name()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(part) = part {
+                set(part, rest, text)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A value as proto JSON wants it.
@@ -120,8 +181,11 @@ fn json_value(field: &FieldDescriptor, text: &str) -> Result<Value, String> {
     })
 }
 
-/// `8h`, or `8:00` as administrators write it.
+/// `8h`, or `8:00` as administrators write it, or `0`.
 fn duration_seconds(text: &str) -> Result<i64, String> {
+    if text == "0" {
+        return Ok(0);
+    }
     if let Some((hours, minutes)) = text.split_once(':')
         && let (Ok(hours), Ok(minutes)) = (hours.parse::<u16>(), minutes.parse::<u16>())
         && minutes < 60
@@ -133,7 +197,7 @@ fn duration_seconds(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
-    use roamline_proto::profile::MultipleLoginBehavior;
+    use roamline_proto::profile::{CredentialPolicy, MultipleLoginBehavior};
 
     use super::*;
 
@@ -159,9 +223,68 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_the_credential_policy_is_a_parameter_of_its_own() {
+        let changes = [
+            "credential_policy.minimum_length=6",
+            "credentialPolicy.lockoutDuration=0",
+            "credential_policy.trivial_check=false",
+        ];
+        let (parameters, paths) = read(&changes.map(str::to_owned)).unwrap();
+        let policy = parameters.credential_policy.unwrap();
+        assert_eq!((policy.minimum_length, policy.trivial_check), (Some(6), Some(false)));
+        assert_eq!(policy.lockout_duration.unwrap().seconds, 0);
+        assert_eq!(
+            paths,
+            [
+                "credential_policy.minimum_length",
+                "credential_policy.lockout_duration",
+                "credential_policy.trivial_check"
+            ]
+        );
+        let (empty, paths) = set("credential_policy.history=").unwrap();
+        assert_eq!(
+            (empty, paths),
+            (ServiceParameters::default(), vec!["credential_policy.history".to_owned()])
+        );
+        let told = set("credential_policy.colour=1").unwrap_err();
+        assert!(told.contains("credential_policy.expires_after_days") && !told.contains("etag"), "{told}");
+    }
+
+    #[test]
+    fn what_is_off_is_shown_and_times_are_readable() {
+        let policy = CredentialPolicy {
+            trivial_check: Some(false),
+            lockout_duration: Some(prost_types::Duration { seconds: 1800, nanos: 0 }),
+            ..Default::default()
+        };
+        let parameters = ServiceParameters {
+            validate_ip_address: Some(false),
+            trusted_sources: vec!["192.0.2.7".into(), "10.0.0.0/8".into()],
+            credential_policy: Some(policy),
+            ..Default::default()
+        };
+        let shown = shown(Some(&parameters));
+        let lines: Vec<String> =
+            shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for line in [
+            "credentialPolicy.lockoutDuration 30m",
+            "credentialPolicy.trivialCheck false",
+            "trustedSources 192.0.2.7, 10.0.0.0/8",
+            "validateIpAddress false",
+        ] {
+            assert!(lines.iter().any(|shown| shown == line), "{line} in {lines:#?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_parameter_or_no_value_is_named() {
         for bad in [
             "x",
+            "credential_policy=1",
+            "credential_policy.=1",
+            "credential_policy.history=-1",
+            "maximum_login_time.seconds=1",
+            "time_zone.x=1",
             "x=1",
             "etag=1",
             "remember_last_user=maybe",

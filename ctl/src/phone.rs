@@ -9,7 +9,7 @@ mod screen;
 use clap::{Args, Subcommand};
 
 use crate::client::Client;
-use crate::directory;
+use crate::directory::{self, Deletion, Listing};
 use crate::exit::Failure;
 use crate::output::Out;
 
@@ -17,12 +17,19 @@ use crate::output::Out;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Phone {
     /// All of them
-    List,
+    List(Listing),
     /// One of them
     Get {
         /// Its name, in any spelling of its MAC
         name: String,
     },
+    /// Take what it wears with nobody logged in from its own settings
+    Synchronize {
+        /// Its name, in any spelling of its MAC
+        name: String,
+    },
+    /// Delete one
+    Delete(Deletion),
     /// Be that phone, in this terminal: `h` lifts and puts down the handset, `q` quits
     Run(Run),
 }
@@ -43,7 +50,9 @@ pub(crate) struct Run {
 
 pub(crate) async fn run(command: Phone, client: &Client, out: &mut Out) -> Result<(), Failure> {
     match command {
-        Phone::List => directory::list_phones(client, out).await,
+        Phone::List(listing) => directory::list_phones(listing, client, out).await,
+        Phone::Synchronize { name } => directory::synchronize_phone(name, client, out).await,
+        Phone::Delete(args) => directory::delete_phone(args, client, out).await,
         Phone::Get { name } => directory::get_phone(name, client, out).await,
         Phone::Run(args) => Box::pin(run::run(args, client, out)).await,
     }

@@ -12,13 +12,13 @@ use crate::output::Out;
 /// Arguments of `preview`.
 #[derive(Debug, Args)]
 pub(crate) struct Preview {
-    /// The user; without one, what the phone wears with nobody logged in
+    /// The user; without one and without a profile, what the phone wears with nobody logged in
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     user: String,
     /// The phone, in any spelling of its MAC
     #[arg(long, value_name = "NAME")]
     phone: String,
-    /// The profile, where he has several
+    /// The profile: one of the user's, where he has several; without a user, any
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     profile: String,
 }

@@ -21,6 +21,9 @@ pub(crate) enum Session {
         /// Only this user's
         #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
         user: String,
+        /// Only those that wear this profile
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        profile: String,
     },
     /// One session, and what its phone wears
     #[command(group = clap::ArgGroup::new("target").required(true).args(["id", "phone"]))]
@@ -44,7 +47,7 @@ pub(crate) enum Session {
 
 pub(crate) async fn run(command: Session, client: &Client, out: &mut Out) -> Result<(), Failure> {
     match command {
-        Session::List { user } => list(&user, client, out).await,
+        Session::List { user, profile } => list(&user, &profile, client, out).await,
         Session::Get { id, phone } => {
             get(phone.map(Target::Phone).or(id.map(Target::SessionId)), client, out).await
         }
@@ -54,13 +57,14 @@ pub(crate) async fn run(command: Session, client: &Client, out: &mut Out) -> Res
     }
 }
 
-async fn list(user: &str, client: &Client, out: &mut Out) -> Result<(), Failure> {
+async fn list(user: &str, profile: &str, client: &Client, out: &mut Out) -> Result<(), Failure> {
     let mut all = ListSessionsResponse::default();
     loop {
         let request = ListSessionsRequest {
             page_size: 1000,
             page_token: all.next_page_token.clone(),
             user_id: user.to_owned(),
+            profile: profile.to_owned(),
         };
         let page = client
             .call(|service| {

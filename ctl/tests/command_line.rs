@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 
+mod bulk;
 mod fake;
 
 use std::process::{Output, Stdio};

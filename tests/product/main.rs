@@ -11,12 +11,16 @@
 
 mod automatic_logout;
 mod bad_input;
+mod bulk;
 mod clients;
 mod credentials;
 mod declarative;
+mod deleting;
 mod demo_site;
 mod imported_site;
 mod kill;
 mod lint;
+mod parameters;
 mod ports;
+mod postgres;
 mod process;

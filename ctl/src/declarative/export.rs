@@ -22,7 +22,8 @@ pub(crate) struct Export {
     /// Where to, `-` for standard output
     #[arg(long = "file", short = 'f', value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Only these: Line, UserDeviceProfile, DefaultDeviceProfile, LogoutProfile, Phone, User, ServiceParameters
+    /// Only these: DevicePool, PhoneTemplate, LineTemplate, PresenceGroup, PhoneServiceDefinition, Line,
+    /// UserDeviceProfile, DefaultDeviceProfile, LogoutProfile, Phone, User, ServiceParameters
     #[arg(value_name = "KIND")]
     kinds: Vec<Kind>,
 }

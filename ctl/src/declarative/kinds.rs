@@ -8,18 +8,28 @@ use prost::{Message, Name};
 use prost_reflect::MessageDescriptor;
 use roamline_proto::contract::POOL;
 use roamline_proto::profile::default_device_profile_service_client::DefaultDeviceProfileServiceClient;
+use roamline_proto::profile::device_pool_service_client::DevicePoolServiceClient;
 use roamline_proto::profile::line_service_client::LineServiceClient;
+use roamline_proto::profile::line_template_service_client::LineTemplateServiceClient;
 use roamline_proto::profile::logout_profile_service_client::LogoutProfileServiceClient;
 use roamline_proto::profile::phone_service_client::PhoneServiceClient;
+use roamline_proto::profile::phone_service_definition_service_client::PhoneServiceDefinitionServiceClient;
+use roamline_proto::profile::phone_template_service_client::PhoneTemplateServiceClient;
+use roamline_proto::profile::presence_group_service_client::PresenceGroupServiceClient;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::user_device_profile_service_client::UserDeviceProfileServiceClient;
 use roamline_proto::profile::user_service_client::UserServiceClient;
 use roamline_proto::profile::{
-    DeleteDefaultDeviceProfileRequest, DeleteLineRequest, DeleteLogoutProfileRequest, DeletePhoneRequest,
-    DeleteUserDeviceProfileRequest, DeleteUserRequest, GetDefaultDeviceProfileRequest, GetLineRequest,
-    GetLogoutProfileRequest, GetPhoneRequest, GetServiceParametersRequest, GetUserDeviceProfileRequest,
-    GetUserRequest, ListDefaultDeviceProfilesRequest, ListLinesRequest, ListLogoutProfilesRequest,
-    ListPhonesRequest, ListUserDeviceProfilesRequest, ListUsersRequest,
+    DeleteDefaultDeviceProfileRequest, DeleteDevicePoolRequest, DeleteLineRequest, DeleteLineTemplateRequest,
+    DeleteLogoutProfileRequest, DeletePhoneRequest, DeletePhoneServiceDefinitionRequest,
+    DeletePhoneTemplateRequest, DeletePresenceGroupRequest, DeleteUserDeviceProfileRequest,
+    DeleteUserRequest, GetDefaultDeviceProfileRequest, GetDevicePoolRequest, GetLineRequest,
+    GetLineTemplateRequest, GetLogoutProfileRequest, GetPhoneRequest, GetPhoneServiceDefinitionRequest,
+    GetPhoneTemplateRequest, GetPresenceGroupRequest, GetServiceParametersRequest,
+    GetUserDeviceProfileRequest, GetUserRequest, ListDefaultDeviceProfilesRequest, ListDevicePoolsRequest,
+    ListLineTemplatesRequest, ListLinesRequest, ListLogoutProfilesRequest,
+    ListPhoneServiceDefinitionsRequest, ListPhoneTemplatesRequest, ListPhonesRequest,
+    ListPresenceGroupsRequest, ListUserDeviceProfilesRequest, ListUsersRequest,
 };
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -36,6 +46,11 @@ const PAGE: u32 = 200;
 /// A kind of resource, in the order in which an export lists them: what is referred to comes before what refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    DevicePool,
+    PhoneTemplate,
+    LineTemplate,
+    PresenceGroup,
+    PhoneServiceDefinition,
     Line,
     UserDeviceProfile,
     DefaultDeviceProfile,
@@ -47,7 +62,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 12] = [
+        Self::DevicePool,
+        Self::PhoneTemplate,
+        Self::LineTemplate,
+        Self::PresenceGroup,
+        Self::PhoneServiceDefinition,
         Self::Line,
         Self::UserDeviceProfile,
         Self::DefaultDeviceProfile,
@@ -60,6 +80,11 @@ impl Kind {
     /// What `kind:` says.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::DevicePool => "DevicePool",
+            Self::PhoneTemplate => "PhoneTemplate",
+            Self::LineTemplate => "LineTemplate",
+            Self::PresenceGroup => "PresenceGroup",
+            Self::PhoneServiceDefinition => "PhoneServiceDefinition",
             Self::Line => "Line",
             Self::UserDeviceProfile => "UserDeviceProfile",
             Self::DefaultDeviceProfile => "DefaultDeviceProfile",
@@ -73,6 +98,11 @@ impl Kind {
     /// The field of a `Resource` that carries it, in proto JSON.
     pub(super) fn carrier(self) -> &'static str {
         match self {
+            Self::DevicePool => "devicePool",
+            Self::PhoneTemplate => "phoneTemplate",
+            Self::LineTemplate => "lineTemplate",
+            Self::PresenceGroup => "presenceGroup",
+            Self::PhoneServiceDefinition => "phoneServiceDefinition",
             Self::Line => "line",
             Self::UserDeviceProfile => "userDeviceProfile",
             Self::DefaultDeviceProfile => "defaultDeviceProfile",
@@ -86,11 +116,11 @@ impl Kind {
     /// The field that names a resource; `None` where there is only one.
     pub(super) fn key_field(self) -> Option<&'static str> {
         match self {
-            Self::Line | Self::UserDeviceProfile | Self::Phone => Some("name"),
             Self::DefaultDeviceProfile => Some("model"),
             Self::LogoutProfile => Some("tag"),
             Self::User => Some("userId"),
             Self::ServiceParameters => None,
+            _ => Some("name"),
         }
     }
 
@@ -155,12 +185,33 @@ pub(super) async fn for_each(
 async fn page(kind: Kind, client: &Client, page_token: String) -> Result<(Vec<Value>, String), Failure> {
     macro_rules! list {
         ($service:ident :: $method:ident, $request:ident, $items:ident) => {{
-            let request = $request { page_size: PAGE, page_token };
+            let request = $request { page_size: PAGE, page_token, ..$request::default() };
             let answer = ask!(client, $service::$method, request)?;
             Ok((values(&answer.$items)?, answer.next_page_token))
         }};
     }
     match kind {
+        Kind::DevicePool => {
+            list!(DevicePoolServiceClient::list_device_pools, ListDevicePoolsRequest, device_pools)
+        }
+        Kind::PhoneTemplate => list!(
+            PhoneTemplateServiceClient::list_phone_templates,
+            ListPhoneTemplatesRequest,
+            phone_templates
+        ),
+        Kind::LineTemplate => {
+            list!(LineTemplateServiceClient::list_line_templates, ListLineTemplatesRequest, line_templates)
+        }
+        Kind::PresenceGroup => list!(
+            PresenceGroupServiceClient::list_presence_groups,
+            ListPresenceGroupsRequest,
+            presence_groups
+        ),
+        Kind::PhoneServiceDefinition => list!(
+            PhoneServiceDefinitionServiceClient::list_phone_service_definitions,
+            ListPhoneServiceDefinitionsRequest,
+            phone_service_definitions
+        ),
         Kind::Line => list!(LineServiceClient::list_lines, ListLinesRequest, lines),
         Kind::UserDeviceProfile => list!(
             UserDeviceProfileServiceClient::list_user_device_profiles,
@@ -205,6 +256,27 @@ pub(super) async fn get(kind: Kind, key: &str, client: &Client) -> Result<Option
     }
     let name = key.to_owned();
     match kind {
+        Kind::DevicePool => {
+            one!(DevicePoolServiceClient::get_device_pool, GetDevicePoolRequest { name }, device_pool)
+        }
+        Kind::PhoneTemplate => one!(
+            PhoneTemplateServiceClient::get_phone_template,
+            GetPhoneTemplateRequest { name },
+            phone_template
+        ),
+        Kind::LineTemplate => {
+            one!(LineTemplateServiceClient::get_line_template, GetLineTemplateRequest { name }, line_template)
+        }
+        Kind::PresenceGroup => one!(
+            PresenceGroupServiceClient::get_presence_group,
+            GetPresenceGroupRequest { name },
+            presence_group
+        ),
+        Kind::PhoneServiceDefinition => one!(
+            PhoneServiceDefinitionServiceClient::get_phone_service_definition,
+            GetPhoneServiceDefinitionRequest { name },
+            phone_service_definition
+        ),
         Kind::Line => one!(LineServiceClient::get_line, GetLineRequest { name }, line),
         Kind::UserDeviceProfile => one!(
             UserDeviceProfileServiceClient::get_user_device_profile,
@@ -248,10 +320,28 @@ pub(super) async fn delete(kind: Kind, key: &str, client: &Client) -> Result<Res
     }
     let (name, etag) = (key.to_owned(), String::new());
     match kind {
+        Kind::DevicePool => {
+            delete!(DevicePoolServiceClient::delete_device_pool, DeleteDevicePoolRequest { name, etag })
+        }
+        Kind::PhoneTemplate => delete!(
+            PhoneTemplateServiceClient::delete_phone_template,
+            DeletePhoneTemplateRequest { name, etag }
+        ),
+        Kind::LineTemplate => {
+            delete!(LineTemplateServiceClient::delete_line_template, DeleteLineTemplateRequest { name, etag })
+        }
+        Kind::PresenceGroup => delete!(
+            PresenceGroupServiceClient::delete_presence_group,
+            DeletePresenceGroupRequest { name, etag }
+        ),
+        Kind::PhoneServiceDefinition => delete!(
+            PhoneServiceDefinitionServiceClient::delete_phone_service_definition,
+            DeletePhoneServiceDefinitionRequest { name, etag }
+        ),
         Kind::Line => delete!(LineServiceClient::delete_line, DeleteLineRequest { name, etag }),
         Kind::UserDeviceProfile => delete!(
             UserDeviceProfileServiceClient::delete_user_device_profile,
-            DeleteUserDeviceProfileRequest { name, etag }
+            DeleteUserDeviceProfileRequest { name, etag, force: false }
         ),
         Kind::DefaultDeviceProfile => delete!(
             DefaultDeviceProfileServiceClient::delete_default_device_profile,
@@ -261,7 +351,9 @@ pub(super) async fn delete(kind: Kind, key: &str, client: &Client) -> Result<Res
             LogoutProfileServiceClient::delete_logout_profile,
             DeleteLogoutProfileRequest { tag: tag(key)?, etag }
         ),
-        Kind::Phone => delete!(PhoneServiceClient::delete_phone, DeletePhoneRequest { name, etag }),
+        Kind::Phone => {
+            delete!(PhoneServiceClient::delete_phone, DeletePhoneRequest { name, etag, force: false })
+        }
         Kind::User => delete!(UserServiceClient::delete_user, DeleteUserRequest { user_id: name, etag }),
         Kind::ServiceParameters => Err(Failure::other("service parameters cannot be deleted")),
     }

@@ -6,21 +6,25 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::kinds::Kind;
-use super::typed::OUTPUT_ONLY;
+use super::typed::is_output;
 use crate::exit::Failure;
 
 /// What a server takes an absent value as, by the contract's comments.
-const TAKEN_AS: [&str; 7] = [
+const TAKEN_AS: [&str; 9] = [
     "ADDRESSING_MODE_IPV4_AND_IPV6",
     "DO_NOT_DISTURB_OPTION_RINGER_OFF",
     "LINE_CAPACITY_DUAL",
     "LINE_KIND_NORMAL",
     "MLPP_INDICATION_DEFAULT",
     "MLPP_PREEMPTION_DEFAULT",
+    "OFF_HOOK_POLICY_WAIT",
+    "OWNER_POLICY_OPEN",
     "PRIVACY_DEFAULT",
 ];
-/// The same for numbers.
+/// The same for the numbers of an entry without a template; with one, a number says that the template's is not meant.
 const TAKEN_AS_NUMBER: [(&str, u64); 2] = [("maxCalls", 2), ("busyTrigger", 1)];
+/// Such an entry.
+const ENTRY: &str = "ProfileLine";
 /// A message that says something even with nothing in it.
 const MEANS_SOMETHING: &str = "AgentSettings";
 /// Goes in and never comes out (DP-14).
@@ -31,9 +35,9 @@ const GIVEN: &str = "(given)";
 /// The resource without defaults. Of service parameters all are kept: an absent one is no default there, but left alone.
 pub(super) fn plain(kind: Kind, value: &Value) -> Result<Value, Failure> {
     if kind == Kind::ServiceParameters {
-        let mut value = value.clone();
+        let (mut value, message) = (value.clone(), kind.message()?);
         if let Value::Object(fields) = &mut value {
-            fields.retain(|name, _| !OUTPUT_ONLY.contains(&name.as_str()));
+            fields.retain(|name, _| !is_output(&message, name));
         }
         return Ok(value);
     }
@@ -42,10 +46,14 @@ pub(super) fn plain(kind: Kind, value: &Value) -> Result<Value, Failure> {
 
 fn simplified(message: &MessageDescriptor, value: &Value) -> Value {
     let Value::Object(fields) = value else { return value.clone() };
+    let bare = message.name() == ENTRY && fields.get("template").is_none_or(|name| name == "");
     let mut kept = Map::new();
     for (name, value) in fields {
+        if bare && TAKEN_AS_NUMBER.iter().any(|(number, taken)| number == name && value == taken) {
+            continue;
+        }
         let Some(field) = message.get_field_by_json_name(name) else { continue };
-        if OUTPUT_ONLY.contains(&name.as_str()) || (name == PIN && is_default(&field, value)) {
+        if is_output(message, name) || (name == PIN && is_default(&field, value)) {
             continue;
         }
         let value = match (inner(&field), value) {
@@ -72,16 +80,10 @@ fn inner(field: &FieldDescriptor) -> Option<MessageDescriptor> {
 }
 
 fn is_default(field: &FieldDescriptor, value: &Value) -> bool {
-    let name = field.json_name();
     match value {
         Value::Null => true,
         Value::Bool(value) => !value,
-        Value::Number(number) => {
-            number.as_u64() == Some(0)
-                || TAKEN_AS_NUMBER
-                    .iter()
-                    .any(|(field, default)| *field == name && number.as_u64() == Some(*default))
-        }
+        Value::Number(number) => number.as_u64() == Some(0),
         Value::String(text) => match field.kind() {
             FieldKind::Enum(_) => text.ends_with("_UNSPECIFIED") || TAKEN_AS.contains(&text.as_str()),
             _ => text.is_empty(),
@@ -158,7 +160,12 @@ mod tests {
     #[test]
     fn only_what_differs_from_the_default_is_written_in_the_order_of_the_contract() {
         let parameters = [("b", "2"), ("a", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let service = ServiceSubscription { name: "s".into(), url: "http://s".into(), parameters };
+        let service = ServiceSubscription {
+            name: "s".into(),
+            url: "http://s".into(),
+            parameters,
+            ..Default::default()
+        };
         let line = ProfileLine {
             lines: vec!["2001".into()],
             max_calls: 2,
@@ -194,6 +201,24 @@ mod tests {
         let plain =
             plain(Kind::Phone, &json!({"name": "p", "settings": {"callBlockingPin": "4711"}})).unwrap();
         assert_eq!(plain["settings"]["callBlockingPin"], GIVEN);
+    }
+
+    #[test]
+    fn dp_21_a_limit_beside_a_template_is_no_default() {
+        let entry =
+            |template: &str| json!({"lines": ["1"], "maxCalls": 2, "busyTrigger": 1, "template": template});
+        let profile = json!({"name": "p", "settings": {"lines": [entry("t"), entry("")]}});
+        let plain = plain(Kind::UserDeviceProfile, &profile).unwrap();
+        assert_eq!(plain["settings"]["lines"], json!([entry("t"), {"lines": ["1"]}]));
+    }
+
+    #[test]
+    fn what_only_the_server_writes_is_left_out() {
+        let profile = json!({"name": "p", "ownerUserId": "agent7", "etag": "v1"});
+        assert_eq!(plain(Kind::UserDeviceProfile, &profile).unwrap(), json!({"name": "p"}));
+        let phone = json!({"name": "p", "ownerUserId": "agent7", "autogeneratedProfile": {"outdated": true}});
+        let expected = json!({"name": "p", "ownerUserId": "agent7"});
+        assert_eq!(plain(Kind::Phone, &phone).unwrap(), expected);
     }
 
     #[test]

@@ -87,10 +87,10 @@ async fn delete_one(index: usize, service: Service) -> Result<(), Status> {
     let name = user_id.clone();
     let request = DeleteUserRequest { user_id, etag: String::new() };
     gone(UserServiceClient::new(service.clone()).delete_user(request).await.map(|_| ()))?;
-    let request = DeleteUserDeviceProfileRequest { name, etag: String::new() };
+    let request = DeleteUserDeviceProfileRequest { name, etag: String::new(), force: false };
     let mut profiles = UserDeviceProfileServiceClient::new(service.clone());
     gone(profiles.delete_user_device_profile(request).await.map(|_| ()))?;
-    let request = DeletePhoneRequest { name: phone(index), etag: String::new() };
+    let request = DeletePhoneRequest { name: phone(index), etag: String::new(), force: false };
     gone(PhoneServiceClient::new(service.clone()).delete_phone(request).await.map(|_| ()))?;
     let request = DeleteLineRequest { name: line(index), etag: String::new() };
     gone(LineServiceClient::new(service).delete_line(request).await.map(|_| ()))

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 #![allow(clippy::wildcard_imports, reason = "a fake speaks whole packages of the contract")]
 
+pub(crate) mod directory;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,9 +18,12 @@ use roamline_proto::auth::auth_service_server::{AuthService, AuthServiceServer};
 use roamline_proto::auth::*;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::directory_service_server::{DirectoryService, DirectoryServiceServer};
+use roamline_proto::profile::import_service_server::ImportServiceServer;
+use roamline_proto::profile::line_service_server::LineServiceServer;
 use roamline_proto::profile::service_parameters_service_server::{
     ServiceParametersService, ServiceParametersServiceServer,
 };
+use roamline_proto::profile::user_device_profile_service_server::UserDeviceProfileServiceServer;
 use roamline_proto::profile::user_service_server::{UserService, UserServiceServer};
 use roamline_proto::profile::*;
 use roamline_proto::refusal::Refusal;
@@ -51,6 +56,11 @@ pub(crate) struct Fake {
     pub(crate) phone: watch::Sender<PhoneUpdate>,
     /// Ends the links that stand.
     pub(crate) cut: Arc<Notify>,
+    directory: Arc<Mutex<directory::Directory>>,
+    /// Staging has stopped, as it was told to.
+    pub(crate) stopped: Arc<Notify>,
+    /// Lets it go on.
+    pub(crate) go_on: Arc<Notify>,
 }
 
 impl Fake {
@@ -120,6 +130,21 @@ impl AuthService for Fake {
 
 #[tonic::async_trait]
 impl DirectoryService for Fake {
+    type ExportResourcesStream = Pin<Box<dyn Stream<Item = Result<ExportResourcesResponse, Status>> + Send>>;
+
+    async fn export_resources(
+        &self,
+        request: Request<ExportResourcesRequest>,
+    ) -> Answer<Self::ExportResourcesStream> {
+        self.authorize(&request)?;
+        let resources: Vec<Resource> = self.directory().resources.values().cloned().collect();
+        let pages: Vec<_> = resources
+            .chunks(2)
+            .map(|page| Ok(ExportResourcesResponse { resources: page.to_vec() }))
+            .collect();
+        Ok(Response::new(Box::pin(futures::stream::iter(pages))))
+    }
+
     async fn apply_resources(
         &self,
         request: Request<ApplyResourcesRequest>,
@@ -182,6 +207,10 @@ impl UserService for Fake {
         Err(Refusal::new(ErrorReason::ResourceNotFound, "there is no such user").into())
     }
 
+    async fn batch_get_users(&self, _: Request<BatchGetUsersRequest>) -> Answer<BatchGetUsersResponse> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn create_user(&self, _: Request<CreateUserRequest>) -> Answer<CreateUserResponse> {
         Err(Status::unimplemented(""))
     }
@@ -235,7 +264,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start() -> Self {
-        let fake = Fake { state: Arc::default(), phone: watch::Sender::default(), cut: Arc::default() };
+        let fake = Fake {
+            state: Arc::default(),
+            phone: watch::Sender::default(),
+            cut: Arc::default(),
+            directory: Arc::default(),
+            stopped: Arc::default(),
+            go_on: Arc::default(),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = tonic::transport::Server::builder()
@@ -243,6 +279,9 @@ impl Bench {
             .add_service(DirectoryServiceServer::new(fake.clone()))
             .add_service(ServiceParametersServiceServer::new(fake.clone()))
             .add_service(UserServiceServer::new(fake.clone()))
+            .add_service(ImportServiceServer::new(fake.clone()))
+            .add_service(LineServiceServer::new(fake.clone()))
+            .add_service(UserDeviceProfileServiceServer::new(fake.clone()))
             .add_service(PhoneLinkServiceServer::new(fake.clone()));
         let mut tasks = JoinSet::new();
         tasks.spawn(
