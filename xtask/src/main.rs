@@ -36,7 +36,7 @@ enum Chore {
     Layers,
     /// Write the generated references
     Gen,
-    /// Compare the generated references with what the protos say
+    /// Compare the generated references with what they are made from, and see that every rule has its place and its test
     Check,
     /// Accept today's protos as what `buf breaking` compares with
     Baseline,

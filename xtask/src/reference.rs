@@ -1,22 +1,28 @@
-//! The references that are made from the protos: `cargo xtask gen` writes them, `cargo xtask check` compares.
+//! The references that are made from the protos and the sources: `cargo xtask gen` writes them, `cargo xtask check` compares.
 
 mod errors;
 mod rpcs;
+mod rules;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
+use self::rules::Reference;
 use crate::workspace::Workspace;
 
 /// Every generated file with its text.
-fn files() -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![("docs/reference/errors.md", errors::page()?), ("docs/reference/rpcs.md", rpcs::page())])
+fn files(rules: &Reference) -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("docs/reference/errors.md", errors::page()?),
+        ("docs/reference/rpcs.md", rpcs::page()),
+        ("docs/reference/rules.md", rules.page.clone()),
+    ])
 }
 
 /// Writes every generated file.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
-    for (name, text) in files()? {
+    for (name, text) in files(&rules::make(workspace)?)? {
         let path = workspace.root.join(name);
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -26,12 +32,24 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Compares every generated file with what would be written now.
+/// Compares every generated file with what would be written now, and prints each breach of the table of rules.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let stale = stale(&workspace.root, &files()?);
-    if !stale.is_empty() {
-        bail!("out of date: {}; run `cargo xtask gen`", stale.join(", "));
+    let rules = rules::make(workspace)?;
+    for breach in &rules.breaches {
+        println!("    {breach}");
     }
+    let mut wrong = Vec::new();
+    let files = files(&rules)?;
+    let stale = stale(&workspace.root, &files);
+    if !stale.is_empty() {
+        wrong.push(format!("out of date: {}; run `cargo xtask gen`", stale.join(", ")));
+    }
+    match rules.breaches.len() {
+        0 => {}
+        1 => wrong.push("1 breach of the table of rules".to_owned()),
+        count => wrong.push(format!("{count} breaches of the table of rules")),
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
     Ok(())
 }
 

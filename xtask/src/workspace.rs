@@ -6,6 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+/// Folders that hold nothing of ours.
+const FOREIGN: [&str; 3] = [".git", "target", "node_modules"];
+
 /// A checkout of the project.
 pub(crate) struct Workspace {
     /// Its top folder.
@@ -57,5 +60,38 @@ impl Workspace {
     /// The path as it is written below the top folder.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
+    /// Every file of the project, relative to its top folder, in order.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries =
+                std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+            for entry in entries {
+                let entry = entry?;
+                let kind = entry.file_type()?;
+                if kind.is_dir() && !FOREIGN.iter().any(|foreign| entry.file_name() == *foreign) {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    found.push(self.relative(&entry.path()).to_owned());
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_found_and_what_is_built_is_not() {
+        let files = Workspace::find().unwrap().files().unwrap();
+        assert!(files.contains(&PathBuf::from("xtask/src/layers/rules.rs")));
+        assert!(!files.iter().any(|file| file.starts_with("target")));
     }
 }
