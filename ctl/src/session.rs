@@ -128,6 +128,7 @@ fn line(message: &WatchSessionsResponse) -> String {
         Some(Message::Snapshot(live)) => session("live", live),
         Some(Message::SnapshotDone(_)) => "watching".into(),
         Some(Message::LoggedIn(login)) => session("logged in", login),
+        Some(Message::LogoutPending(live)) => session("pending", live),
         Some(Message::LoggedOut(ended)) => format!("logged out  {}", tables::ended_session(ended)),
         Some(Message::Heartbeat(_)) | None => String::new(),
     }

@@ -1,18 +1,20 @@
-//! Automatic logout at the maximum login time: on time, once, and across restarts (SP-1, SP-2, SP-20, LO-5).
+//! Automatic logout, at the maximum login time and at daily times: on time, once, and across restarts (SP-1, SP-2,
+//! SP-10, SP-20, LO-4 to LO-7).
 
 use std::time::{Duration, Instant};
 
 use roamline_proto::session::watch_sessions_response::Message;
-use roamline_proto::session::{LogoutReason, WatchSessionsRequest};
+use roamline_proto::session::{EndedSession, LogoutReason, WatchSessionsRequest};
 use tokio::time::timeout;
 
-use crate::clients::{as_administrator, live};
+use crate::clients::{administrator, as_administrator, furnish, live, login, phone_name, sessions, user};
 use crate::process::{Site, WITHIN};
 
-fn lateness(ended: &roamline_proto::session::EndedSession) -> f64 {
+/// How long after the session's deadline it ended, in seconds.
+fn lateness(ended: &EndedSession) -> f64 {
     let seconds = |t: &prost_types::Timestamp| t.seconds as f64 + f64::from(t.nanos) / 1e9;
     seconds(ended.logout_time.as_ref().unwrap())
-        - seconds(ended.session.as_ref().unwrap().expire_time.as_ref().unwrap())
+        - seconds(ended.session.as_ref().unwrap().next_logout_time.as_ref().unwrap())
 }
 
 #[tokio::test]
@@ -76,4 +78,54 @@ async fn sp_1_and_sp_2_bound_every_login_of_the_cluster() {
     let refused =
         site.roamctl(&["login", "1002", "--phone", "SEP02005E005301", "--with-token", "--for", "2h"]);
     assert!(crate::process::errors(&refused).contains("DURATION_TOO_LONG"), "SP-20: never for more");
+}
+
+/// SP-10, SP-21: the times are set while the session is live, and the next minute is waited for.
+#[tokio::test]
+async fn lo_7_and_sp_10_everybody_is_logged_out_at_a_daily_time_in_the_clusters_zone() {
+    let site = Site::new().with(&["--demo"]);
+    let server = site.start();
+    let mut sessions = as_administrator(&site, &server).await;
+    let mut watch = sessions.watch_sessions(WatchSessionsRequest::default()).await.unwrap().into_inner();
+    site.json(&["login", "1001", "--phone", "SEP02005E005302", "--with-token", "--for", "4h"]);
+    let began = live(&mut sessions).await[0].login_time.unwrap().seconds;
+    // The next full minute that is far enough away to be heard of, in a zone that is 5:45 hours ahead all year.
+    let at = (began + 5).div_euclid(60) * 60 + 60;
+    let minutes = (at + 5 * 3600 + 45 * 60).rem_euclid(86_400) / 60;
+    let time = format!("daily_logout_times={:02}:{:02}", minutes / 60, minutes % 60);
+    site.json(&["parameters", "set", &time, "time_zone=Asia/Kathmandu"]);
+    let ended = loop {
+        let message = timeout(Duration::from_secs(66) + WITHIN, watch.message()).await.expect("in time");
+        if let Some(Message::LoggedOut(ended)) = message.unwrap().unwrap().message {
+            break ended;
+        }
+    };
+    assert_eq!(ended.reason(), LogoutReason::TimeOfDay);
+    assert_eq!(ended.session.as_ref().unwrap().next_logout_time.unwrap().seconds, at);
+    let late = lateness(&ended);
+    eprintln!("daily logout {late:.3} s after its instant; LO-5 allows 2 s");
+    assert!((0.0..2.0).contains(&late), "{late}");
+    assert!(live(&mut sessions).await.is_empty());
+}
+
+/// DP-14.
+#[tokio::test]
+async fn lo_6_the_idle_limit_of_the_profile_bounds_the_session() {
+    let site = Site::new();
+    let server = site.start();
+    let administrator = administrator(&site, &server).await;
+    furnish(&server, &administrator, 1).await;
+    let profile = format!(
+        "kind: UserDeviceProfile\nname: {}\nsettings:\n  idleLimit: 600s\n  lines:\n  - lines: ['2000']\n",
+        user(0)
+    );
+    let file = site.home().join("idle.yaml");
+    std::fs::write(&file, profile).unwrap();
+    site.json(&["apply", "-f", file.to_str().unwrap()]);
+    let mut sessions = sessions(&server, &administrator);
+    sessions.login(login(&user(0), &phone_name(0))).await.unwrap();
+    let session = live(&mut sessions).await.remove(0);
+    assert_eq!(session.next_logout_reason(), LogoutReason::Idle);
+    let idle_for = session.next_logout_time.unwrap().seconds - session.login_time.unwrap().seconds;
+    assert_eq!((idle_for, session.expire_time), (600, None));
 }

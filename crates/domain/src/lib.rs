@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod check;
 pub mod contact_centre;
 pub mod credential;
+pub mod deadline;
 pub mod directory;
 pub mod layout;
 pub mod lint;

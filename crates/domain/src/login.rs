@@ -1,4 +1,4 @@
-//! Whether a login may be, and what it changes (LI-1, LI-2, LI-9, SP-5, SP-13, SP-20, CC-7).
+//! Whether a login may be, and what it changes (LI-1, LI-2, LI-9, LO-4, SP-5, SP-10, SP-13, SP-20, CC-7).
 //!
 //! The caller has authenticated the user and has the rendering in hand; here it is decided against what is live. The
 //! decision is taken on states that were loaded with their versions, and holds only if none of them has moved.
@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::deadline::DailyLogouts;
 use crate::directory::UserLoginTime;
 use crate::logout::{Logout, decide_logout};
 use crate::name::{LineName, PhoneName, ProfileName, SessionId, UserId};
 use crate::parameters::{ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters};
 use crate::phone_state::{
-    Actions, Actor, Configuration, EndedSession, LogoutReason, PhoneState, Session, SessionEvent,
+    Actions, Actor, Configuration, EndedSession, HookState, LogoutReason, PhoneState, Session, SessionEvent,
 };
 
 /// Everything live that a login is about.
@@ -49,6 +50,8 @@ pub struct LoginRequest {
     pub duration: Option<Duration>,
     /// The user's own maximum login time (SP-20).
     pub user_login_time: UserLoginTime,
+    /// How long he may be idle, by his profile (DP-14).
+    pub idle_limit: Option<Duration>,
     /// Whether a user who is logged in to the phone shall go (SP-13).
     pub take_over: bool,
     /// Who asks.
@@ -75,6 +78,14 @@ pub enum LoginRefusal {
         user: UserId,
         /// Whether asking to take it over would help.
         on_request: bool,
+    },
+    /// Somebody else's automatic logout waits for the handset of the phone (LO-4).
+    #[error("{user} is on a call on {phone}, and is logged out after it (LO-4)")]
+    LogoutPending {
+        /// The phone.
+        phone: PhoneName,
+        /// Who.
+        user: UserId,
     },
     /// The user is logged in to another phone (LI-9).
     #[error("{user} is logged in to {phone} (LI-9)")]
@@ -144,6 +155,10 @@ pub fn decide_login(
         profile: request.profile.clone(),
         since: now,
         expires_at,
+        idle_limit: request.idle_limit,
+        idle_since: (before.hook == HookState::OnHook).then_some(now),
+        daily_logout_at: DailyLogouts::of(policy).next_after(now),
+        pending_logout: None,
         primary_extension: request.primary_extension.clone(),
         lines: request.lines.clone(),
         acd_line: request.acd_line.clone(),
@@ -195,6 +210,10 @@ fn refuse_occupied(
     let Some(present) = &held.phone.session else { return Ok(None) };
     if present.user == request.user {
         return Ok(Some(LogoutReason::User));
+    }
+    if present.pending_logout.is_some() {
+        let (phone, user) = (held.phone.phone.clone(), present.user.clone());
+        return Err(LoginRefusal::LogoutPending { phone, user });
     }
     let taken_over = match policy.occupied_phone {
         OccupiedPhone::Refuse => false,

@@ -32,6 +32,7 @@ pub(crate) fn request(user: &str) -> LoginRequest {
         logout_configuration: Configuration(b"logout profile 1".to_vec()),
         duration: None,
         user_login_time: UserLoginTime::Cluster,
+        idle_limit: None,
         take_over: false,
         actor: Actor { name: user.into(), source: "127.0.0.1".into() },
     }
@@ -47,6 +48,10 @@ pub(crate) fn logged_in(phone: &str, user: &str, expires_at: Option<Timestamp>) 
         profile: request.profile,
         since: at(-60),
         expires_at,
+        idle_limit: None,
+        idle_since: Some(at(-60)),
+        daily_logout_at: None,
+        pending_logout: None,
         primary_extension: None,
         lines: request.lines,
         acd_line: None,

@@ -295,3 +295,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lo_4_a_phone_whose_logout_waits_takes_its_own_user_and_nobody_else() {
+    let mut phone = logged_in(HERE, "agent8", Some(at(-1)));
+    let session = phone.session.as_mut().unwrap();
+    let reason = LogoutReason::MaximumTime;
+    session.pending_logout =
+        Some(crate::deadline::PendingLogout { reason, due_at: at(-1), until: at(3_600) });
+    let policy = ServiceParameters { occupied_phone: OccupiedPhone::Always, ..parameters() };
+    let refused = decide(&held(phone.clone(), vec![]), &policy).unwrap_err();
+    let (user, place) = ("agent8".parse().unwrap(), HERE.parse().unwrap());
+    assert_eq!(refused, LoginRefusal::LogoutPending { phone: place, user });
+    let again = decide_login(&held(phone, vec![]), &request("agent8"), &policy, at(0)).unwrap();
+    assert_eq!(again.session.pending_logout, None);
+    assert_eq!(again.ended[0].reason, LogoutReason::User);
+}
+
+#[test]
+fn lo_6_and_lo_7_a_login_says_when_it_ends_by_itself() {
+    let zone = |time: &str| ServiceParameters {
+        daily_logout_times: vec![time.parse().unwrap()],
+        time_zone: "Asia/Kathmandu".into(),
+        ..parameters()
+    };
+    let request = LoginRequest { idle_limit: Some(Duration::from_secs(60)), ..request("agent7") };
+    let session = decide_login(&held(empty(HERE), vec![]), &request, &zone("24:00"), at(0)).unwrap().session;
+    assert_eq!(session.idle_since, Some(at(0)));
+    assert_eq!(session.next_logout().unwrap().at, at(60));
+    let midnight = "2023-11-16T00:00:00+05:45".parse().unwrap();
+    assert_eq!(session.daily_logout_at, Some(midnight));
+
+    let lifted = empty(HERE).with_hook(HookState::OffHook, at(-5)).unwrap();
+    let session = decide_login(&held(lifted, vec![]), &request, &zone("24:00"), at(0)).unwrap().session;
+    assert_eq!(session.idle_since, None, "nobody is idle with the handset up");
+}

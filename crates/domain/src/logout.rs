@@ -1,11 +1,14 @@
-//! How a session ends (LO-1 to LO-3, LO-5, LO-8, LO-9).
+//! How a session ends (LO-1 to LO-9).
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::deadline::{DailyLogouts, Deadline, PendingLogout};
 use crate::name::PhoneName;
 use crate::parameters::{ClearCallLogs, ServiceParameters};
 use crate::phone_state::{
-    Actions, Actor, Configuration, EndedSession, LogoutReason, PhoneState, SessionEvent,
+    Actions, Actor, Configuration, EndedSession, HookState, LogoutReason, PhoneState, Session, SessionEvent,
 };
 
 /// Why and by whom a session ends.
@@ -71,17 +74,69 @@ pub fn decide_logout(
     Ok(LoggedOut { state, ended })
 }
 
-/// The reason with which the clock ends the phone's session at `now`, if it does: from its instant on, not before
-/// (LO-5).
-pub fn due(state: &PhoneState, now: Timestamp) -> Option<LogoutReason> {
-    let expires_at = state.session.as_ref()?.expires_at?;
-    (expires_at <= now).then_some(LogoutReason::MaximumTime)
+/// By what an automatic logout is decided.
+#[derive(Clone, Debug)]
+pub struct AutomaticLogout<'a> {
+    /// What the phone shall wear; `None` for the logout rendering that was made at the login.
+    pub wears: Option<Configuration>,
+    /// The cluster's parameters.
+    pub policy: &'a ServiceParameters,
+    /// Its daily logout times as they are now; `None` where that is not known, and what the session says holds.
+    pub daily: Option<DailyLogouts>,
+    /// How long it waits for the handset.
+    pub defer_at_most: Duration,
+}
+
+/// What the clock does about a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "decisions live one at a time")]
+pub enum Automatic {
+    /// It ends; with the deadline by which it does.
+    Ends(LoggedOut, Deadline),
+    /// It ends when the handset is down (LO-4).
+    Waits(PhoneState, Session),
+    /// The daily logout times are not those any more by which it would end.
+    Moves(PhoneState),
+}
+
+/// Decides what the clock does about the phone's session at `now`: nothing before its instant (LO-5). While the handset
+/// is up, the logout waits (LO-4).
+pub fn decide_automatic(state: &PhoneState, by: AutomaticLogout<'_>, now: Timestamp) -> Option<Automatic> {
+    let session = state.session.as_ref()?;
+    let deadline = session.next_logout().filter(|deadline| deadline.at <= now)?;
+    if session.pending_logout.is_none() {
+        let moved = by
+            .daily
+            .as_ref()
+            .filter(|daily| deadline.reason == LogoutReason::TimeOfDay && !daily.has(deadline.at));
+        if let Some(daily) = moved {
+            return state.with_daily_logouts(daily, now).map(Automatic::Moves);
+        }
+        let until = deadline.at.checked_add(by.defer_at_most).unwrap_or(Timestamp::MAX);
+        if state.hook == HookState::OffHook && until > now {
+            let pending = PendingLogout { reason: deadline.reason, due_at: deadline.at, until };
+            let session = Session { pending_logout: Some(pending), ..session.clone() };
+            let state =
+                PhoneState { epoch: state.epoch + 1, session: Some(session.clone()), ..state.clone() };
+            return Some(Automatic::Waits(state, session));
+        }
+    }
+    let logout = Logout { reason: deadline.reason, wears: by.wears, actor: Actor::default() };
+    let out = decide_logout(state, logout, by.policy, now).ok()?;
+    Some(Automatic::Ends(out, deadline))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::login::fixture::{at, logged_in, parameters};
+
+    /// What the clock does where the daily logout times are not known.
+    fn automatic(state: &PhoneState, now: Timestamp) -> Option<Automatic> {
+        let hour = Duration::from_secs(3600);
+        let by = AutomaticLogout { wears: None, policy: &parameters(), daily: None, defer_at_most: hour };
+        decide_automatic(state, by, now)
+    }
 
     fn logout(reason: LogoutReason) -> Logout {
         Logout { reason, wears: None, actor: Actor::default() }
@@ -165,8 +220,80 @@ mod tests {
     #[test]
     fn lo_5_a_session_is_due_at_its_instant_and_not_before() {
         let state = logged_in("SEP000DEDAB3566", "agent7", Some(at(100)));
-        assert_eq!(due(&state, at(99)), None);
-        assert_eq!(due(&state, at(100)), Some(LogoutReason::MaximumTime));
-        assert_eq!(due(&state, at(100_000)), Some(LogoutReason::MaximumTime));
+        assert_eq!(automatic(&state, at(99)), None);
+        for late in [100, 100_000] {
+            let Some(Automatic::Ends(out, deadline)) = automatic(&state, at(late)) else { panic!("stays") };
+            assert_eq!(out.ended.reason, LogoutReason::MaximumTime);
+            assert_eq!((out.ended.at, deadline.at), (at(late), at(100)));
+        }
+    }
+
+    fn hook(state: &PhoneState, hook: HookState, now: Timestamp) -> PhoneState {
+        state.with_hook(hook, now).unwrap()
+    }
+
+    #[test]
+    fn lo_6_the_idle_clock_stands_while_the_handset_is_up_and_begins_anew_when_it_is_down() {
+        let mut state = logged_in("SEP000DEDAB3566", "agent7", Some(at(10_000)));
+        state.session.as_mut().unwrap().idle_limit = Some(Duration::from_secs(600));
+        let due = |state: &PhoneState| state.session.as_ref().unwrap().next_logout().unwrap();
+        assert_eq!(due(&state), Deadline { at: at(540), reason: LogoutReason::Idle });
+        let lifted = hook(&state, HookState::OffHook, at(539));
+        assert_eq!(due(&lifted), Deadline { at: at(10_000), reason: LogoutReason::MaximumTime });
+        assert_eq!(automatic(&lifted, at(5_000)), None, "nobody is idle on a call");
+        let down = hook(&lifted, HookState::OnHook, at(5_000));
+        assert_eq!(automatic(&down, at(5_599)), None);
+        let Some(Automatic::Ends(out, _)) = automatic(&down, at(5_600)) else { panic!("stays") };
+        assert_eq!(out.ended.reason, LogoutReason::Idle);
+    }
+
+    #[test]
+    fn lo_4_an_automatic_logout_waits_for_the_handset_and_comes_when_it_is_down() {
+        let lifted = hook(&logged_in("SEP000DEDAB3566", "agent7", Some(at(100))), HookState::OffHook, at(0));
+        let Some(Automatic::Waits(waits, session)) = automatic(&lifted, at(101)) else { panic!("no wait") };
+        let pending = PendingLogout { reason: LogoutReason::MaximumTime, due_at: at(100), until: at(3_700) };
+        assert_eq!(session.pending_logout, Some(pending));
+        assert_eq!((waits.epoch, waits.due_at()), (lifted.epoch + 1, Some(at(3_700))));
+        assert_eq!(automatic(&waits, at(3_699)), None, "marked once");
+        let down = hook(&waits, HookState::OnHook, at(200));
+        let Some(Automatic::Ends(out, _)) = automatic(&down, at(200)) else { panic!("stays") };
+        assert_eq!((out.ended.reason, out.ended.at), (LogoutReason::MaximumTime, at(200)));
+    }
+
+    #[test]
+    fn lo_4_it_does_not_wait_for_longer_than_its_limit() {
+        let lifted = hook(&logged_in("SEP000DEDAB3566", "agent7", Some(at(100))), HookState::OffHook, at(0));
+        let Some(Automatic::Waits(waits, _)) = automatic(&lifted, at(100)) else { panic!("no wait") };
+        assert!(matches!(automatic(&waits, at(3_700)), Some(Automatic::Ends(..))));
+        let down_for_long = automatic(&lifted, at(3_700));
+        assert!(matches!(down_for_long, Some(Automatic::Ends(..))), "the limit counts from the instant");
+    }
+
+    /// SP-10, SP-21.
+    #[test]
+    fn lo_7_a_daily_logout_that_was_abolished_does_not_happen() {
+        let mut state = logged_in("SEP000DEDAB3566", "agent7", None);
+        let daily = |times: &[&str]| {
+            let daily_logout_times = times.iter().map(|time| time.parse().unwrap()).collect();
+            ServiceParameters { daily_logout_times, ..parameters() }
+        };
+        let decide = |state: &PhoneState, policy: &ServiceParameters, now| {
+            let daily = Some(DailyLogouts::of(policy));
+            let by = AutomaticLogout { wears: None, policy, daily, defer_at_most: Duration::ZERO };
+            decide_automatic(state, by, now)
+        };
+        let evening = DailyLogouts::of(&daily(&["18:00"])).next_after(at(0)).unwrap();
+        state.session.as_mut().unwrap().daily_logout_at = Some(evening);
+        let Some(Automatic::Ends(out, _)) = decide(&state, &daily(&["18:00"]), evening) else {
+            panic!("stays")
+        };
+        assert_eq!(out.ended.reason, LogoutReason::TimeOfDay);
+        let Some(Automatic::Moves(later)) = decide(&state, &daily(&["19:00"]), evening) else {
+            panic!("ends")
+        };
+        let an_hour_later = evening + jiff::SignedDuration::from_hours(1);
+        assert_eq!(later.due_at(), Some(an_hour_later));
+        let Some(Automatic::Moves(never)) = decide(&state, &daily(&[]), evening) else { panic!("ends") };
+        assert_eq!(never.due_at(), None);
     }
 }

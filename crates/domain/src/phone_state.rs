@@ -2,9 +2,12 @@
 //!
 //! A session stands inside its phone's state, so that no phone can hold two and no session can lack its phone.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::deadline::PendingLogout;
 use crate::name::{LineName, PhoneName, ProfileName, SessionId, UserId};
 
 /// A rendering, as the profile service made it and as the phone gets it. Nothing here reads what is in it.
@@ -70,8 +73,20 @@ pub struct Session {
     pub profile: ProfileName,
     /// Since when.
     pub since: Timestamp,
-    /// Until when; `None` is without limit.
+    /// The end of its maximum time; `None` is without limit.
     pub expires_at: Option<Timestamp>,
+    /// How long its user may be idle (DP-14); `None` is without limit.
+    #[serde(default)]
+    pub idle_limit: Option<Duration>,
+    /// Since when its user may be idle: since the handset is down, or since the login; `None` while it is up (LO-6).
+    #[serde(default)]
+    pub idle_since: Option<Timestamp>,
+    /// The first daily logout time after its login, or after those times were changed (LO-7).
+    #[serde(default)]
+    pub daily_logout_at: Option<Timestamp>,
+    /// Set once an automatic logout waits for the handset (LO-4).
+    #[serde(default)]
+    pub pending_logout: Option<PendingLogout>,
     /// The user's first number of all.
     pub primary_extension: Option<LineName>,
     /// Lines the phone wears.
@@ -150,6 +165,8 @@ pub enum SessionEvent {
     LoggedIn(Session),
     /// A logout.
     LoggedOut(EndedSession),
+    /// A session whose automatic logout waits for the handset (LO-4).
+    LogoutPending(Session),
     /// The phone shall wear something else, with nobody logging in or out.
     Redressed(PhoneName),
 }
@@ -158,7 +175,7 @@ impl SessionEvent {
     /// The phone it is about.
     pub fn phone(&self) -> &PhoneName {
         match self {
-            Self::LoggedIn(session) => &session.phone,
+            Self::LoggedIn(session) | Self::LogoutPending(session) => &session.phone,
             Self::LoggedOut(ended) => &ended.session.phone,
             Self::Redressed(phone) => phone,
         }
@@ -167,7 +184,7 @@ impl SessionEvent {
     /// The user it is about.
     pub fn user(&self) -> Option<&UserId> {
         match self {
-            Self::LoggedIn(session) => Some(&session.user),
+            Self::LoggedIn(session) | Self::LogoutPending(session) => Some(&session.user),
             Self::LoggedOut(ended) => Some(&ended.session.user),
             Self::Redressed(_) => None,
         }
@@ -251,9 +268,20 @@ impl PhoneState {
         Ok(Some(Self { epoch: self.epoch + 1, acknowledged: generation, actions, ..self.clone() }))
     }
 
-    /// The phone with its handset there; `None` when it was there already.
-    pub fn with_hook(&self, hook: HookState) -> Option<Self> {
-        (self.hook != hook).then(|| Self { epoch: self.epoch + 1, hook, ..self.clone() })
+    /// The phone with its handset there since `now`; `None` when it was there already. The idle clock stands while it
+    /// is up, and begins anew when it is down (LO-6); a logout that waits for it waits no longer then (LO-4).
+    pub fn with_hook(&self, hook: HookState, now: Timestamp) -> Option<Self> {
+        if self.hook == hook {
+            return None;
+        }
+        let mut next = Self { epoch: self.epoch + 1, hook, ..self.clone() };
+        if let Some(session) = &mut next.session {
+            session.idle_since = (hook == HookState::OnHook).then_some(now);
+            if let (HookState::OnHook, Some(pending)) = (hook, &mut session.pending_logout) {
+                pending.until = pending.until.min(now);
+            }
+        }
+        Some(next)
     }
 
     /// Whether the phone wears what its session brought.
@@ -301,8 +329,8 @@ mod tests {
             for step in steps {
                 let next = match step {
                     0 => Some(state.dressed(Configuration::default(), restart())),
-                    1 => state.with_hook(HookState::OffHook),
-                    2 => state.with_hook(HookState::OnHook),
+                    1 => state.with_hook(HookState::OffHook, Timestamp::UNIX_EPOCH),
+                    2 => state.with_hook(HookState::OnHook, Timestamp::UNIX_EPOCH),
                     back => state.acknowledged(state.generation.saturating_sub(back - 3)).unwrap(),
                 };
                 if let Some(next) = next {

@@ -24,7 +24,8 @@ macro_rules! table {
 }
 
 table!(
-    /// What is live on a phone. Of a session, the columns that are searched stand beside its JSON.
+    /// What is live on a phone. Of a session, the columns that are searched stand beside its JSON; `session_expires_at`
+    /// is the next instant at which the clock has something to do about it.
     phone_state, "phone_state",
     { cluster_id: String, phone: String, },
     {

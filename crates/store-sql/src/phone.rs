@@ -9,6 +9,7 @@ use crate::entity::{phone_state, session_event};
 use crate::error::{Cause, corrupt};
 
 pub(crate) fn to_row(cluster: &ClusterId, state: PhoneState) -> Result<phone_state::Model, Cause> {
+    let due_at = state.due_at();
     let mut session = state.session;
     let logout_configuration = session.as_mut().map(take_configuration);
     Ok(phone_state::Model {
@@ -24,7 +25,7 @@ pub(crate) fn to_row(cluster: &ClusterId, state: PhoneState) -> Result<phone_sta
         session_id: session.as_ref().map(|session| session.id.to_string()),
         session_user: session.as_ref().map(|session| session.user.to_string()),
         session_acd_line: session.as_ref().and_then(|session| Some(session.acd_line.as_ref()?.to_string())),
-        session_expires_at: session.as_ref().and_then(|session| session.expires_at).map(micros_due),
+        session_expires_at: due_at.map(micros_due),
         session: session.as_ref().map(serde_json::to_string).transpose()?,
         logout_configuration,
     })
@@ -86,7 +87,7 @@ pub(crate) fn event_from_row(row: session_event::Model) -> Result<StoredEvent, S
 
 fn session_of(event: &mut SessionEvent) -> Option<&mut Session> {
     match event {
-        SessionEvent::LoggedIn(session) => Some(session),
+        SessionEvent::LoggedIn(session) | SessionEvent::LogoutPending(session) => Some(session),
         SessionEvent::LoggedOut(ended) => Some(&mut ended.session),
         SessionEvent::Redressed(_) => None,
     }

@@ -48,6 +48,7 @@ macro_rules! conformance_suite {
                 due_has_the_longest_overdue_first_at_most_the_limit,
                 a_session_is_due_at_its_instant_and_not_a_nanosecond_before,
                 the_next_deadline_is_the_earliest_even_when_it_has_passed,
+                a_deadline_moves_with_what_the_session_ends_by,
                 a_session_without_limit_is_never_due,
                 a_deadline_at_the_end_of_time_is_kept,
             }

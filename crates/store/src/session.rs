@@ -171,10 +171,11 @@ pub trait SessionStore: Send + Sync + 'static {
     /// All phones with a session, or one user's, and the place they belong to, as of one instant.
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError>;
 
-    /// Phones whose session's `expires_at` is at or before `now`, the longest overdue first, at most `limit`.
+    /// Phones whose session has its next deadline ([`PhoneState::due_at`]) at or before `now`, the longest overdue
+    /// first, at most `limit`.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError>;
 
-    /// The next instant at which a session expires, whether it has passed or not.
+    /// The earliest deadline of all sessions, whether it has passed or not.
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Events after that place, at most `limit`.

@@ -21,6 +21,10 @@ pub struct SessionConfig {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub remember_replies_for: Duration,
+    /// For how long an automatic logout waits for a handset that is up (LO-4); 0 is not at all.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub defer_logout_at_most: Duration,
     /// For how long events are kept for watches that resume.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
@@ -33,6 +37,7 @@ impl Default for SessionConfig {
             sweep_every: Duration::from_millis(250),
             heartbeat_every: Duration::from_secs(15),
             remember_replies_for: Duration::from_secs(600),
+            defer_logout_at_most: Duration::from_secs(4 * 3600),
             keep_events_for: Duration::from_secs(24 * 3600),
         }
     }

@@ -227,6 +227,7 @@ pub(crate) fn hook_state(state: wire::HookState) -> Result<HookState, Refusal> {
 
 pub(crate) fn session(session: &Session, applied: bool) -> wire::Session {
     let state = if applied { wire::SessionState::Active } else { wire::SessionState::Pending };
+    let next = session.next_logout();
     wire::Session {
         session_id: session.id.to_string(),
         user_id: session.user.to_string(),
@@ -239,6 +240,9 @@ pub(crate) fn session(session: &Session, applied: bool) -> wire::Session {
         lines: session.lines.iter().map(ToString::to_string).collect(),
         phone_epoch: session.epoch,
         actor: Some(actor(&session.actor)),
+        next_logout_time: next.map(|deadline| timestamp(deadline.at)),
+        next_logout_reason: next.map(|deadline| logout_reason(deadline.reason).into()).unwrap_or_default(),
+        logout_pending: session.pending_logout.is_some(),
     }
 }
 
@@ -320,6 +324,9 @@ pub(crate) fn watched(told: Told) -> wire::WatchSessionsResponse {
                 Some(Wire::LoggedIn(session(&live, false)))
             }
             roamline_domain::phone_state::SessionEvent::LoggedOut(out) => Some(Wire::LoggedOut(ended(&out))),
+            roamline_domain::phone_state::SessionEvent::LogoutPending(live) => {
+                Some(Wire::LogoutPending(session(&live, true)))
+            }
             roamline_domain::phone_state::SessionEvent::Redressed(_) => None,
         },
         Message::Heartbeat => Some(Wire::Heartbeat(wire::Heartbeat {})),
@@ -363,6 +370,8 @@ pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
             _ => MultipleLogin::NotAllowed,
         },
         remember_last_user: wire.remember_last_user(),
+        daily_logout_times: wire.daily_logout_times.iter().filter_map(|time| time.parse().ok()).collect(),
+        time_zone: wire.time_zone.clone(),
         clear_call_logs: match wire.clear_call_logs() {
             profile::ClearCallLogs::Never => ClearCallLogs::Never,
             profile::ClearCallLogs::Manual => ClearCallLogs::Manual,

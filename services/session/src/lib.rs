@@ -18,15 +18,18 @@ mod peers;
 mod phone_link;
 mod read;
 mod refusal;
+mod schedule;
 mod sweep;
 mod watch;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use roamline_domain::deadline::DailyLogouts;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_serve::{Api, Clock, Ids, Tasks};
 use roamline_store::SessionStore;
+use tokio::sync::Mutex;
 
 pub use config::SessionConfig;
 pub use grpc::GrpcPeers;
@@ -52,6 +55,10 @@ pub(crate) struct Core {
     events: Events,
     limit: Limit,
     parameters: ArcSwap<ServiceParameters>,
+    /// The daily logout times as the directory last told them; `None` before the first time.
+    daily: ArcSwapOption<DailyLogouts>,
+    /// Those by which the deadlines of the live sessions were last set.
+    scheduled: Mutex<Option<Arc<DailyLogouts>>>,
     observe: Observe,
 }
 
@@ -77,10 +84,13 @@ impl Session {
             events,
             limit: Limit::default(),
             parameters: ArcSwap::default(),
+            daily: ArcSwapOption::default(),
+            scheduled: Mutex::default(),
             observe: Observe::new(),
         });
         tasks.spawn("session events", events::run(Arc::clone(&core)));
         tasks.spawn("service parameters", parameters::run(Arc::clone(&core)));
+        tasks.spawn("daily logouts", schedule::run(Arc::clone(&core)));
         tasks.spawn("session sweep", sweep::run(Arc::clone(&core)));
         Self { core }
     }
@@ -90,9 +100,10 @@ impl Session {
         grpc::add_to(&self.core, api);
     }
 
-    /// Ends what is due now, as the background sweep does; returns how many sessions ended. For tests, which set the
-    /// clock themselves.
+    /// Takes over changed daily logout times and ends what is due now, as the background work does; returns how many
+    /// sessions ended. For tests, which set the clock themselves.
     pub async fn sweep_once(&self) -> usize {
+        schedule::once(&self.core).await;
         sweep::once(&self.core).await
     }
 }

@@ -78,6 +78,7 @@ impl Core {
         caller: &Caller,
         encode: impl Fn(&LoggedIn) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
+        let daily = self.daily.load_full();
         let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
         // What holds by the directory's own word may be newer than what this replica has heard of.
         admit(&facts.policy, &asked, caller)?;
@@ -96,29 +97,31 @@ impl Core {
             user: Some(facts.user.clone()),
             acd_line: prepared.acd_line.clone(),
         };
-        self.decide(&about, now, |loaded| {
-            let login =
-                decide_login(&loaded.held, &request, &facts.policy, now).map_err(|r| refusal::login(&r))?;
-            if facts.refuse_off_hook && loaded.held.phone.hook == HookState::OffHook {
-                return Err(refusal::off_hook(&facts.phone));
-            }
-            if let Some(refused) = &prepared.contact_centre {
-                return Err(refused.clone());
-            }
-            let phone = login.states.first().cloned().unwrap_or_else(|| loaded.held.phone.clone());
-            let made = LoggedIn { phone, ended: login.ended, findings: prepared.findings.clone() };
-            let reply = asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(&made), now));
-            Ok(Decided {
-                states: login.states,
-                events: login.events,
-                reply,
-                outcome: Answer::Made(Box::new(made)),
+        let answer = self
+            .decide(&about, now, |loaded| {
+                let login = decide_login(&loaded.held, &request, &facts.policy, now)
+                    .map_err(|r| refusal::login(&r))?;
+                if facts.refuse_off_hook && loaded.held.phone.hook == HookState::OffHook {
+                    return Err(refusal::off_hook(&facts.phone));
+                }
+                if let Some(refused) = &prepared.contact_centre {
+                    return Err(refused.clone());
+                }
+                let phone = login.states.first().cloned().unwrap_or_else(|| loaded.held.phone.clone());
+                let made = LoggedIn { phone, ended: login.ended, findings: prepared.findings.clone() };
+                let reply =
+                    asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(&made), now));
+                Ok(Decided {
+                    states: login.states,
+                    events: login.events,
+                    reply,
+                    outcome: Answer::Made(Box::new(made)),
+                })
             })
-        })
-        .await
-        .inspect(|_| {
-            tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.profile, "logged in");
-        })
+            .await?;
+        tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.profile, "logged in");
+        self.schedule_login(&facts.phone, daily.as_ref()).await;
+        Ok(answer)
     }
 
     fn request(
@@ -145,6 +148,7 @@ impl Core {
             logout_configuration: prepared.logout_configuration.clone(),
             duration: asked.duration,
             user_login_time: facts.user_login_time,
+            idle_limit: prepared.idle_limit,
             take_over: asked.take_over,
             actor,
         })

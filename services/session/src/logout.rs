@@ -1,9 +1,10 @@
-//! Logout: by the user, an application or an administrator, and by the clock (LO-1, LO-2, LO-5, LO-8).
+//! Logout: by the user, an application or an administrator, and by the clock (LO-1, LO-2, LO-4 to LO-8).
 
 use jiff::Timestamp;
-use roamline_domain::logout::{Logout, decide_logout, due};
+use roamline_domain::deadline::{DailyLogouts, Deadline};
+use roamline_domain::logout::{Automatic, AutomaticLogout, Logout, decide_automatic, decide_logout};
 use roamline_domain::parameters::ServiceParameters;
-use roamline_domain::phone_state::{Actor, EndedSession, LogoutReason, PhoneState};
+use roamline_domain::phone_state::{Actor, EndedSession, LogoutReason, PhoneState, SessionEvent};
 use roamline_domain::{PhoneName, RequestId, SessionId};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::error::ErrorReason;
@@ -34,6 +35,18 @@ pub(crate) struct Asked {
 pub(crate) enum Answer {
     Made(Box<EndedSession>),
     Remembered(Vec<u8>),
+}
+
+/// What the clock did about a session.
+#[derive(Default)]
+pub(crate) enum Kept {
+    /// Nothing: it is not due, or not any more.
+    #[default]
+    Nothing,
+    /// The session ended, by that deadline.
+    Ended(Box<(EndedSession, Deadline)>),
+    /// It has another deadline now: its logout waits for the handset, or the daily times have changed.
+    Later,
 }
 
 impl Core {
@@ -68,33 +81,45 @@ impl Core {
                 Ok(Decided { states: vec![out.state], events, reply, outcome: out.ended })
             })
             .await?;
-        self.observe.logout(&ended, now);
+        self.observe.logout(&ended);
         Ok(Answer::Made(Box::new(ended)))
     }
 
-    /// Ends the phone's session if it is due at `now`; `None` when it is not, or not any more.
-    pub(crate) async fn end_if_due(
-        &self,
-        phone: PhoneName,
-        now: Timestamp,
-    ) -> Result<Option<EndedSession>, Refusal> {
+    /// Does what the clock has to do about the phone's session at `now`.
+    pub(crate) async fn keep_deadline(&self, phone: PhoneName, now: Timestamp) -> Result<Kept, Refusal> {
         let facts = self.logout_facts(&phone).await?;
-        let ended = self
+        let daily = facts.facts.as_ref().map(|facts| DailyLogouts::of(&facts.policy));
+        let kept = self
             .decide(&About::phone(phone), now, |loaded| {
-                let state = &loaded.held.phone;
-                let Some(reason) = due(state, now) else { return Ok(Decided::default()) };
-                let logout = Logout { reason, wears: facts.wears(), actor: Actor::default() };
-                let Ok(out) = decide_logout(state, logout, &facts.policy, now) else {
-                    return Ok(Decided::default());
+                let by = AutomaticLogout {
+                    wears: facts.wears(),
+                    policy: &facts.policy,
+                    daily: daily.clone(),
+                    defer_at_most: self.config.defer_logout_at_most,
                 };
-                let events = vec![out.event()];
-                Ok(Decided { states: vec![out.state], events, reply: None, outcome: Some(out.ended) })
+                Ok(match decide_automatic(&loaded.held.phone, by, now) {
+                    None => Decided::default(),
+                    Some(Automatic::Ends(out, deadline)) => {
+                        let events = vec![out.event()];
+                        let outcome = Kept::Ended(Box::new((out.ended, deadline)));
+                        Decided { states: vec![out.state], events, reply: None, outcome }
+                    }
+                    Some(Automatic::Waits(state, session)) => {
+                        let events = vec![SessionEvent::LogoutPending(session)];
+                        Decided { states: vec![state], events, reply: None, outcome: Kept::Later }
+                    }
+                    Some(Automatic::Moves(state)) => {
+                        Decided { states: vec![state], events: Vec::new(), reply: None, outcome: Kept::Later }
+                    }
+                })
             })
             .await?;
-        if let Some(ended) = &ended {
-            self.observe.logout(ended, now);
+        if let Kept::Ended(done) = &kept {
+            let (ended, deadline) = done.as_ref();
+            self.observe.automatic_logout(ended, *deadline, now);
+            tracing::info!(phone = %ended.session.phone, user = %ended.session.user, reason = ?ended.reason, "logged out");
         }
-        Ok(ended)
+        Ok(kept)
     }
 
     async fn phone_of(&self, target: &Target) -> Result<PhoneName, Refusal> {

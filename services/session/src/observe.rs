@@ -1,6 +1,7 @@
 //! What the service counts. No user and no phone is a label.
 
 use jiff::Timestamp;
+use roamline_domain::deadline::Deadline;
 use roamline_domain::phone_state::EndedSession;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::metrics::{Counter, Gauge, Histogram};
@@ -39,12 +40,14 @@ impl Observe {
         }
     }
 
-    pub(crate) fn logout(&self, ended: &EndedSession, now: Timestamp) {
+    pub(crate) fn logout(&self, ended: &EndedSession) {
         self.logouts.add(1, &[("reason", reason_word(ended.reason))]);
-        if !ended.reason.is_manual()
-            && let Some(expires_at) = ended.session.expires_at
-        {
-            self.lateness.record(now.duration_since(expires_at).as_secs_f64().max(0.0), &[]);
-        }
+    }
+
+    /// An automatic logout that should have been made at `deadline`: when it fell due, or, where it waited for the
+    /// handset, when that was down.
+    pub(crate) fn automatic_logout(&self, ended: &EndedSession, deadline: Deadline, now: Timestamp) {
+        self.logout(ended);
+        self.lateness.record(now.duration_since(deadline.at).as_secs_f64().max(0.0), &[]);
     }
 }

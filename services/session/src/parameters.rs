@@ -1,11 +1,12 @@
 //! The service parameters as this replica last heard of them: asked for again and again, so that a change takes effect
 //! within two seconds (SP-21). What comes before the directory is asked about a login goes by them: where the caller
-//! is (SP-9, SP-12) and how many logins are in work (SP-4). Where they cannot be had the last ones known hold, before
+//! is (SP-9, SP-12) and how many logins are in work (SP-4); so do the daily logouts of live sessions (SP-10). Where they cannot be had the last ones known hold, before
 //! the first the defaults.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use roamline_domain::deadline::DailyLogouts;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::Core;
@@ -30,6 +31,14 @@ pub(crate) async fn run(core: Arc<Core>) {
         }
         if let Ok(Ok(parameters)) = timeout(ANSWER_WITHIN, core.peers.service_parameters()).await {
             core.limit.set(parameters.maximum_concurrent_requests);
+            let daily = DailyLogouts::of(&parameters);
+            if core.daily.load().as_deref() != Some(&daily) {
+                if daily.is_empty() && !parameters.daily_logout_times.is_empty() {
+                    let zone = &parameters.time_zone;
+                    tracing::error!(%zone, "the time zone is not known here; nobody is logged out at daily times");
+                }
+                core.daily.store(Some(Arc::new(daily)));
+            }
             core.parameters.store(Arc::new(parameters));
             unanswered = 0;
         } else {

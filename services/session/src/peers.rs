@@ -1,5 +1,7 @@
 //! What the session service asks of the others: the directory (profile service) and credentials (auth service).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use roamline_domain::directory::UserLoginTime;
 use roamline_domain::parameters::ServiceParameters;
@@ -24,6 +26,8 @@ pub struct Prepared {
     pub acd_line: Option<LineName>,
     /// The user's first number of all.
     pub primary_extension: Option<LineName>,
+    /// How long the user may be idle (DP-14).
+    pub idle_limit: Option<Duration>,
     /// What the phone wears afterwards.
     pub logout_configuration: Configuration,
     /// Set when the contact-centre policy refuses the profile; it is given last of all refusals (LI-2).

@@ -119,14 +119,22 @@ impl Core {
     /// Notes that a phone wears a generation; returns the newest there is.
     pub(crate) async fn acknowledge(&self, phone: PhoneName, generation: u64) -> Result<u64, Refusal> {
         let now = self.clock.now();
-        self.change_phone(phone, now, |state| state.acknowledged(generation).map_err(refusal::generation))
-            .await
+        let acknowledged = |state: &PhoneState| state.acknowledged(generation).map_err(refusal::generation);
+        Ok(self.change_phone(phone, now, acknowledged).await?.generation)
     }
 
-    /// Notes where a phone's handset is.
+    /// Notes where a phone's handset is. A logout that waited for it is made at once (LO-4); should that fail, the
+    /// next sweep makes it.
     pub(crate) async fn report(&self, phone: PhoneName, hook: HookState) -> Result<(), Refusal> {
         let now = self.clock.now();
-        self.change_phone(phone, now, |state| Ok(state.with_hook(hook))).await?;
+        let state = self.change_phone(phone.clone(), now, |state| Ok(state.with_hook(hook, now))).await?;
+        let waits = state.session.as_ref().is_some_and(|session| session.pending_logout.is_some());
+        if waits
+            && hook == HookState::OnHook
+            && let Err(refused) = self.keep_deadline(phone.clone(), now).await
+        {
+            tracing::error!(%phone, reason = ?refused.reason, "a logout that waited could not be made yet");
+        }
         Ok(())
     }
 
@@ -135,7 +143,7 @@ impl Core {
         phone: PhoneName,
         now: Timestamp,
         change: impl Fn(&PhoneState) -> Result<Option<PhoneState>, Refusal>,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<PhoneState, Refusal> {
         self.decide(&About::phone(phone), now, |loaded| {
             let state = &loaded.held.phone;
             if state.epoch == 0 {
@@ -145,8 +153,9 @@ impl Core {
                 )
                 .with("phone", state.phone.as_str()));
             }
-            let states = change(state)?.into_iter().collect();
-            Ok(Decided { states, events: Vec::new(), reply: None, outcome: state.generation })
+            let changed = change(state)?;
+            let outcome = changed.as_ref().unwrap_or(state).clone();
+            Ok(Decided { states: changed.into_iter().collect(), events: Vec::new(), reply: None, outcome })
         })
         .await
     }

@@ -53,6 +53,11 @@ pub(crate) fn login(refused: &LoginRefusal) -> Refusal {
                 .with("userId", user.as_str())
                 .with("takeOver", if *on_request { "possible" } else { "refused" })
         }
+        LoginRefusal::LogoutPending { phone, user } => Refusal::new(ErrorReason::PhoneOccupied, text)
+            .with("phone", phone.as_str())
+            .with("userId", user.as_str())
+            .with("takeOver", "refused")
+            .with("logout", "pending"),
         LoginRefusal::LoggedInElsewhere { user, phone } => Refusal::new(ErrorReason::LoggedInElsewhere, text)
             .with("userId", user.as_str())
             .with("phone", phone.as_str()),

@@ -1,14 +1,19 @@
-//! Automatic logout: every replica looks for sessions that are due, and the commit makes each logout happen once
-//! (LO-5).
+//! Automatic logout, at the maximum time, after the idle limit and at daily times: every replica looks for sessions that
+//! are due, and the commit makes each logout happen once (LO-5).
 
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt};
+use roamline_domain::PhoneName;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Core;
+use crate::logout::Kept;
 
 /// Sessions looked at in one go.
 const BATCH: u32 = 100;
+/// Of these in work at once: at a daily logout time all sessions fall due together.
+const AT_ONCE: usize = 32;
 /// Sweeps between two trims of what need not be kept.
 const TRIM_EVERY: u64 = 240;
 
@@ -44,20 +49,23 @@ pub(crate) async fn once(core: &Core) -> usize {
             }
         };
         let found = phones.len();
-        let before = ended;
-        for phone in phones {
-            match core.end_if_due(phone.clone(), now).await {
-                Ok(Some(session)) => {
-                    tracing::info!(%phone, user = %session.session.user, reason = ?session.reason, "logged out");
+        let mut moved = false;
+        let keep = async |phone: PhoneName| (core.keep_deadline(phone.clone(), now).await, phone);
+        let mut kept = stream::iter(phones).map(keep).buffer_unordered(AT_ONCE);
+        while let Some((outcome, phone)) = kept.next().await {
+            match outcome {
+                Ok(Kept::Ended(_)) => {
                     ended += 1;
+                    moved = true;
                 }
-                Ok(None) => {}
+                Ok(Kept::Later) => moved = true,
+                Ok(Kept::Nothing) => {}
                 Err(refused) => {
                     tracing::error!(%phone, reason = ?refused.reason, "a session that is due could not be ended");
                 }
             }
         }
-        if found < BATCH as usize || ended == before {
+        if found < BATCH as usize || !moved {
             return ended;
         }
     }

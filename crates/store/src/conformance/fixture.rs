@@ -49,11 +49,13 @@ pub struct Agent {
     pub acd_line: Option<LineName>,
     /// For how long.
     pub duration: Option<Duration>,
+    /// How long he may be idle.
+    pub idle_limit: Option<Duration>,
 }
 
-/// The agent of that number, without ACD line and time limit.
+/// The agent of that number, without ACD line and limits.
 pub fn agent(number: u32) -> Agent {
-    Agent { user: user(number), acd_line: None, duration: None }
+    Agent { user: user(number), acd_line: None, duration: None, idle_limit: None }
 }
 
 impl Agent {
@@ -68,6 +70,13 @@ impl Agent {
     #[must_use]
     pub fn lasting(mut self, duration: Duration) -> Self {
         self.duration = Some(duration);
+        self
+    }
+
+    /// Logged out once he is idle for that long.
+    #[must_use]
+    pub fn idle_for(mut self, limit: Duration) -> Self {
+        self.idle_limit = Some(limit);
         self
     }
 
@@ -96,6 +105,7 @@ impl Agent {
             logout_configuration: Configuration(vec![0, 159, 146, 150, 255]),
             duration: self.duration,
             user_login_time: UserLoginTime::Unlimited,
+            idle_limit: self.idle_limit,
             take_over: true,
             actor: Actor { name: self.user.to_string(), source: "127.0.0.1".into() },
         };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use roamline_domain::phone_state::{Actions, Configuration, HookState, PhoneState};
+use roamline_domain::deadline::PendingLogout;
+use roamline_domain::phone_state::{Actions, Configuration, HookState, LogoutReason, PhoneState};
 
 use super::fixture::{acd_line, agent, at, change, log_in, log_out, phone, user};
 use crate::{About, Guard, SessionStore, Snapshot};
@@ -77,6 +78,10 @@ pub async fn every_field_of_a_phone_is_kept(store: Arc<impl SessionStore>) {
     state.last_user = Some(user(9));
     let session = state.session.as_mut().unwrap();
     session.since = at(0) + SignedDuration::from_nanos(123_456_789);
+    session.idle_limit = Some(Duration::from_secs(600));
+    session.daily_logout_at = Some(at(7_200));
+    let reason = LogoutReason::Idle;
+    session.pending_logout = Some(PendingLogout { reason, due_at: at(5), until: at(6) });
     session.lines = vec!["2101".parse().unwrap(), "+49*30#@office".parse().unwrap()];
     store.commit(change(read, state.clone())).await.unwrap();
     assert_eq!(store.phone(&phone(1)).await.unwrap(), Some(state.clone()));
@@ -204,6 +209,27 @@ pub async fn the_next_deadline_is_the_earliest_even_when_it_has_passed(store: Ar
     assert_eq!(store.next_deadline().await.unwrap(), Some(at(30)));
     log_out(&store, 1).await;
     assert_eq!(store.next_deadline().await.unwrap(), None);
+}
+
+/// LO-6, LO-7: what is due follows the handset, and every other change of what a session ends by.
+pub async fn a_deadline_moves_with_what_the_session_ends_by(store: Arc<impl SessionStore>) {
+    let minute = Duration::from_secs(60);
+    let mut state = log_in(&store, 1, &agent(1).lasting(10 * minute).idle_for(minute)).await.states.remove(0);
+    assert_eq!(store.next_deadline().await.unwrap(), Some(at(60)));
+    for (hook, now, deadline) in [(HookState::OffHook, 30, 600), (HookState::OnHook, 90, 150)] {
+        let read = store.load(&About::phone(phone(1))).await.unwrap();
+        state = state.with_hook(hook, at(now)).unwrap();
+        store.commit(change(read, state.clone())).await.unwrap();
+        assert_eq!(store.next_deadline().await.unwrap(), Some(at(deadline)));
+    }
+    assert!(store.due(at(149), 10).await.unwrap().is_empty());
+    assert_eq!(store.due(at(150), 10).await.unwrap(), vec![phone(1)]);
+
+    let read = store.load(&About::phone(phone(1))).await.unwrap();
+    state.epoch += 1;
+    state.session.as_mut().unwrap().daily_logout_at = Some(at(120));
+    store.commit(change(read, state)).await.unwrap();
+    assert_eq!(store.due(at(120), 10).await.unwrap(), vec![phone(1)]);
 }
 
 /// `None` is without limit.

@@ -71,7 +71,7 @@ pub async fn guards_rest_when_no_session_begins_or_ends(store: Arc<impl SessionS
     log_in(&store, 1, &who).await;
     let before = guards(&store, &who).await;
     let read = store.load(&About::phone(phone(1))).await.unwrap();
-    let lifted = read.held.phone.with_hook(HookState::OffHook).unwrap();
+    let lifted = read.held.phone.with_hook(HookState::OffHook, at(1)).unwrap();
     store.commit(change(read, lifted)).await.unwrap();
     let read = store.load(&About::phone(phone(1))).await.unwrap();
     let done = read.held.phone.acknowledged(1).unwrap().unwrap();
@@ -98,7 +98,7 @@ pub async fn a_stale_other_phone_is_moved_and_nothing_changes(store: Arc<impl Se
     let mut stale = agent(1).login(read.clone());
     stale.read.guards.clear();
     stale.reply = Some(reply("r", 100));
-    let other = read.held.others[0].with_hook(HookState::OffHook).unwrap();
+    let other = read.held.others[0].with_hook(HookState::OffHook, at(1)).unwrap();
     let lifted = store.load(&About::phone(phone(1))).await.unwrap();
     store.commit(change(lifted, other)).await.unwrap();
     assert_moved(&store, stale).await;

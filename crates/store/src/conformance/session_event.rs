@@ -133,7 +133,7 @@ pub async fn a_snapshot_and_the_events_after_it_give_the_present(store: Arc<impl
                 SessionEvent::LoggedOut(ended) => {
                     assert_eq!(seen.remove(&ended.session.phone), Some(ended.session));
                 }
-                SessionEvent::Redressed(_) => {}
+                SessionEvent::LogoutPending(_) | SessionEvent::Redressed(_) => {}
             }
         }
         assert_eq!(seen, present);

@@ -157,15 +157,14 @@ impl SessionStore for MemoryStore {
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
         let state = self.state();
-        let expiring =
-            state.sessions.live().filter_map(|(phone, session)| Some((session.expires_at?, &phone.phone)));
-        let mut due: Vec<_> = expiring.filter(|(expires_at, _)| *expires_at <= now).collect();
+        let deadlines = state.sessions.live().filter_map(|(phone, _)| Some((phone.due_at()?, &phone.phone)));
+        let mut due: Vec<_> = deadlines.filter(|(due_at, _)| *due_at <= now).collect();
         due.sort();
         Ok(due.into_iter().take(limit as usize).map(|(_, phone)| phone.clone()).collect())
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.state().sessions.live().filter_map(|(_, session)| session.expires_at).min())
+        Ok(self.state().sessions.live().filter_map(|(phone, _)| phone.due_at()).min())
     }
 
     async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {

@@ -162,6 +162,7 @@ fn prepared(answer: &PrepareLoginResponse) -> Result<Prepared, Refusal> {
         lines: configuration.map(worn_lines).unwrap_or_default(),
         acd_line: optional("acd_line", &answer.acd_line)?,
         primary_extension: optional("primary_extension", &answer.primary_extension)?,
+        idle_limit: answer.idle_limit.and_then(|limit| Duration::try_from(limit).ok()),
         logout_configuration: encoded(answer.logout_configuration.as_ref()),
         contact_centre: answer.contact_centre_refusal.as_ref().map(deferred),
         findings: answer.findings.clone(),
