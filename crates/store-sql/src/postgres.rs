@@ -32,6 +32,11 @@ const ACQUIRE_FOR: Duration = Duration::from_secs(5);
 /// How long a transaction waits for its turn, and for how long it may do nothing: a process that is cut off gives up
 /// its turn then.
 const SETTINGS: [(&str, &str); 2] = [("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "10s")];
+/// Connections that read at least: one may be held by the reading of a whole directory.
+const READERS: u32 = 2;
+/// How long a change of the directory waits for its turn: the commit of a large import takes a while.
+const DIRECTORY: [(&str, &str); 1] = [("lock_timeout", "30s")];
+const DIRECTORY_FOR: Duration = Duration::from_secs(30);
 const WRITES: [(&str, &str); 1] = [("default_transaction_isolation", "read committed")];
 const READS: [(&str, &str); 2] =
     [("default_transaction_isolation", "repeatable read"), ("default_transaction_read_only", "on")];
@@ -42,7 +47,7 @@ const PASSING: [&str; 3] = ["08", "53", "57"];
 /// How a PostgreSQL database is used.
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresOptions {
-    /// Connections of this process at most. Three of them write; at least one reads, even if less than 4 is said.
+    /// Connections of this process at most. Three of them write; at least two read, even if less than 5 is said.
     pub max_connections: u32,
     /// How often this process looks for events that others have committed.
     pub look_every: Duration,
@@ -101,13 +106,18 @@ impl PostgresServer {
 
     pub(crate) async fn open(&self, cluster: ClusterId) -> Result<SqlStore, OpenError> {
         self.answers().await?;
-        let readers = self.options.max_connections.saturating_sub(3).max(1);
+        let readers = self.options.max_connections.saturating_sub(3).max(READERS);
         let readers = pool(self.server.clone().options(READS), readers);
         up_to_date(&readers, &self.name, |error| self.unusable(error)).await?;
 
         let writer = |part: &str| {
             let turn = turn(&format!("roamline {part} of {cluster}"));
-            Writer::new(pool(self.server.clone().options(WRITES), 1), Some(turn))
+            let server = self.server.clone().options(WRITES);
+            let connection = match part {
+                "directory" => pool_of(server.options(DIRECTORY), 1, DIRECTORY_FOR),
+                _ => pool(server, 1),
+            };
+            Writer::new(connection, Some(turn))
         };
         let writers = Writers {
             sessions: writer("sessions"),
@@ -183,7 +193,11 @@ fn named(server: &PgConnectOptions) -> String {
 }
 
 fn pool(server: PgConnectOptions, connections: u32) -> DatabaseConnection {
-    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_FOR);
+    pool_of(server, connections, ACQUIRE_FOR)
+}
+
+fn pool_of(server: PgConnectOptions, connections: u32, acquire_for: Duration) -> DatabaseConnection {
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(acquire_for);
     SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(server))
 }
 

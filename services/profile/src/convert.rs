@@ -31,7 +31,7 @@ pub(crate) use finding::findings;
 pub(crate) use line::{line, parse_line};
 pub(crate) use line_template::{line_template, parse_line_template};
 pub(crate) use logout_profile::{logout_profile, parse_logout_profile};
-pub(crate) use phone::{parse_phone, phone};
+pub(crate) use phone::{parse_phone, parse_snapshot, phone};
 pub(crate) use phone_model::phone_model;
 pub(crate) use phone_service_definition::{parse_phone_service_definition, phone_service_definition};
 pub(crate) use phone_template::{parse_phone_template, phone_template};

@@ -1,6 +1,8 @@
 //! Deleting a record. What refers to it stands in the way, but for profiles: users lose them, and a forced deletion
 //! logs out who wears one and gives phones their own settings (DP-9).
 
+use std::time::Duration;
+
 use roamline_domain::directory::{Key, Kind, LogoutChoice, Resource};
 use roamline_domain::{PhoneName, ProfileName};
 use roamline_proto::refusal::Refusal;
@@ -19,8 +21,8 @@ const NAMED_USERS: u32 = 20;
 /// Users and phones that are read at once, and that one deletion may change.
 const PAGE: u32 = 500;
 const MOST_CHANGED: usize = 10_000;
-/// How often those who wear a profile are logged out, a thousand each time.
-const MOST_ROUNDS: usize = 64;
+/// How long logging out those who wear a profile may take.
+const UNDRESS_WITHIN: Duration = Duration::from_secs(60);
 
 impl Profile {
     /// Deletes the record of that name; with an etag, only if that is still its own (DP-20).
@@ -47,7 +49,9 @@ impl Profile {
             if key.kind == Kind::Phone {
                 self.refuse_used(&key, &[]).await?;
             }
-            self.undress(&key, forced).await?;
+            if !self.undress(&key, Some(version), forced).await? {
+                continue;
+            }
             changes.push(Change::Delete { key: key.clone(), version });
             match self.commit(changes, &around).await? {
                 Outcome::Done => {
@@ -101,27 +105,45 @@ impl Profile {
         Ok((changes.collect(), around))
     }
 
-    /// Sees to it that nobody wears a profile, or sits at a phone.
-    async fn undress(&self, key: &Key, forced: bool) -> Result<(), Refusal> {
-        let mut worn = self.worn(key).await?;
-        for _ in 0..MOST_ROUNDS {
-            if worn.is_empty() {
-                return Ok(());
+    /// Sees to it that nobody wears a profile, or sits at a phone; false where the record has another version by then,
+    /// so that nobody is logged out for a deletion that is refused (DP-20).
+    ///
+    /// # Errors
+    /// `RESOURCE_WORN` where somebody still does: it is not forced, or not done within [`UNDRESS_WITHIN`].
+    async fn undress(&self, key: &Key, version: Option<u64>, forced: bool) -> Result<bool, Refusal> {
+        let worn = self.worn(key).await?;
+        if worn.is_empty() {
+            return Ok(true);
+        }
+        if !forced {
+            return Err(refusal::worn(key, &worn));
+        }
+        if version.is_some() {
+            let still = Change::Keep { key: key.clone(), version };
+            if !matches!(self.commit(vec![still], &Surroundings::default()).await?, Outcome::Done) {
+                return Ok(false);
             }
-            if !forced {
-                break;
-            }
+        }
+        match tokio::time::timeout(UNDRESS_WITHIN, self.end_all(key, worn)).await {
+            Ok(ended) => ended.map(|()| true),
+            Err(_) => Err(refusal::worn(key, &self.worn(key).await?)),
+        }
+    }
+
+    /// Ends these sessions, and those that have begun by then.
+    async fn end_all(&self, key: &Key, mut worn: Vec<Worn>) -> Result<(), Refusal> {
+        while !worn.is_empty() {
             for session in &worn {
                 self.sessions.end(session, ending(key)).await?;
             }
             worn = self.worn(key).await?;
         }
-        if worn.is_empty() { Ok(()) } else { Err(refusal::worn(key, &worn)) }
+        Ok(())
     }
 
     /// Logs out who has logged in while the record was being deleted. The record is gone, whatever comes of it.
     async fn undress_late(&self, key: &Key, forced: bool) {
-        if forced && let Err(refused) = self.undress(key, true).await {
+        if forced && let Err(refused) = self.undress(key, None, true).await {
             tracing::warn!(%key, reason = refused.message, "a session may wear what is deleted");
         }
     }

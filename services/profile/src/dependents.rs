@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use roamline_domain::directory::{Key, Kind, Resource};
+use roamline_domain::parameters::ServiceParameters;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::ListQuery;
@@ -41,16 +42,43 @@ impl Revision<'_> {
     }
 }
 
+/// What happens beside a change.
+#[derive(Default)]
+pub(crate) struct Coming {
+    /// Everything that is about to be stored.
+    pub(crate) puts: Vec<Resource>,
+    /// What is about to be deleted.
+    pub(crate) gone: HashSet<Key>,
+    /// Whether a restore takes resources as they were kept.
+    pub(crate) as_kept: bool,
+}
+
+impl Coming {
+    /// These are about to be stored, and nothing else happens.
+    pub(crate) fn of(puts: Vec<Resource>) -> Self {
+        Self { puts, ..Self::default() }
+    }
+}
+
+/// What a change begins from: what is stored, or the parameters that hold while none are stored.
+pub(crate) fn present(key: &Key, stored: Option<&Resource>) -> Option<Resource> {
+    let default = || Resource::ServiceParameters(ServiceParameters::default());
+    stored.cloned().or_else(|| (key.kind == Kind::ServiceParameters).then(default))
+}
+
 impl Profile {
-    /// Refuses revisions under which a stored resource would break a rule that it keeps today. `coming` is everything
-    /// that is about to be stored; what is in it is not looked at.
+    /// Refuses revisions under which a stored resource would break a rule that it keeps today. What is about to
+    /// be stored or deleted is not looked at.
+    ///
+    /// What begins to use the resource between this look and the commit is not seen: it was judged by the resource as it
+    /// was, and its own guard holds until the change is made. A lint finds what is broken so.
     ///
     /// # Errors
     /// `RESOURCE_INVALID` with the first of those that would be broken, or a store's failure.
     pub(crate) async fn keep_dependents(
         &self,
         revisions: &[Revision<'_>],
-        coming: &[Resource],
+        coming: &Coming,
     ) -> Result<(), Refusal> {
         let mut broken: Vec<(Key, String)> = Vec::new();
         for revision in revisions.iter().filter(|revision| revision.may_break()) {
@@ -73,7 +101,7 @@ impl Profile {
     }
 
     /// A page of what a resource's change may break.
-    async fn dependents(&self, key: &Key, after: Option<&Key>) -> Result<Vec<Resource>, Refusal> {
+    pub(crate) async fn dependents(&self, key: &Key, after: Option<&Key>) -> Result<Vec<Resource>, Refusal> {
         if key.kind == Kind::ServiceParameters {
             let query = ListQuery::names_after(after.map(|key| key.name.as_str()), PAGE);
             let page = self.store.list(Kind::LogoutProfile, &query).await.map_err(refusal::store)?;
@@ -96,14 +124,17 @@ impl Profile {
     async fn newly_broken(
         &self,
         page: Vec<Resource>,
-        coming: &[Resource],
+        coming: &Coming,
     ) -> Result<Vec<(Key, String)>, Refusal> {
-        let today = Surroundings::of(&*self.store, page.iter()).await.map_err(refusal::store)?;
+        let mut today = Surroundings::of(&*self.store, page.iter()).await.map_err(refusal::store)?;
         let mut then = Surroundings::of(&*self.store, page.iter()).await.map_err(refusal::store)?;
-        then.overlay(coming.iter(), std::iter::empty());
-        let coming: HashSet<Key> = coming.iter().map(Resource::key).collect();
+        then.overlay(coming.puts.iter(), std::iter::empty());
+        today.take_as_kept(coming.as_kept);
+        then.take_as_kept(coming.as_kept);
+        let looked_after: HashSet<Key> =
+            coming.puts.iter().map(Resource::key).chain(coming.gone.iter().cloned()).collect();
         let mut broken = Vec::new();
-        for resource in page.into_iter().filter(|resource| !coming.contains(&resource.key())) {
+        for resource in page.into_iter().filter(|resource| !looked_after.contains(&resource.key())) {
             let key = resource.key();
             let Err(fault) = examine(resource.clone(), &then, self.catalogue) else { continue };
             if examine(resource, &today, self.catalogue).is_ok() {

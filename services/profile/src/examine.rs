@@ -5,6 +5,7 @@ use roamline_domain::catalogue::{Catalogue, UnknownModel};
 use roamline_domain::check::{Known, check};
 use roamline_domain::contact_centre::{Enforced, Finding, enforce};
 use roamline_domain::directory::{Kind, Reference, Resource};
+use roamline_domain::parameters::ContactCentrePolicy;
 use roamline_domain::subscription::completed;
 use roamline_proto::refusal::Refusal;
 
@@ -83,8 +84,11 @@ pub(crate) fn examine(
     let Resource::UserDeviceProfile(profile) = resource else {
         return Ok(Examined { resource, findings: Vec::new() });
     };
-    let Enforced { profile, findings } =
-        enforce(profile, around.parameters().contact_centre_policy, around).map_err(Fault::ContactCentre)?;
+    let policy = match around.takes_as_kept() {
+        true => ContactCentrePolicy::Warn,
+        false => around.parameters().contact_centre_policy,
+    };
+    let Enforced { profile, findings } = enforce(profile, policy, around).map_err(Fault::ContactCentre)?;
     Ok(Examined { resource: Resource::UserDeviceProfile(profile), findings })
 }
 

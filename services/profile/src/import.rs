@@ -61,14 +61,25 @@ impl Profile {
     /// # Errors
     /// A store's failure.
     pub(crate) async fn discard_import(&self, id: &str) -> Result<(), Refusal> {
+        if !is_id(id) {
+            return Ok(());
+        }
         self.imports.discard_import(id).await.map(drop).map_err(refusal::store)
     }
 
     /// The open import of that id.
     async fn open(&self, id: &str) -> Result<Import, Refusal> {
+        if !is_id(id) {
+            return Err(refusal::import_not_found());
+        }
         let found = self.imports.find_import(id).await.map_err(refusal::store)?;
         found.ok_or_else(refusal::import_not_found)
     }
+}
+
+/// Whether an id may be that of an import: what is none is not for the store to see.
+fn is_id(id: &str) -> bool {
+    id.chars().count() <= LONGEST_TOKEN && !id.chars().any(char::is_control)
 }
 
 /// An import on the wire.

@@ -39,6 +39,7 @@ use roamline_domain::catalogue::Catalogue;
 use roamline_serve::{Api, Clock, Ids};
 use roamline_store::{DirectoryStore, ImportStore};
 
+use crate::export::Exports;
 pub use grpc::GrpcSessions;
 pub use sessions::{Ending, NoSessions, Sessions, Worn};
 
@@ -53,6 +54,7 @@ pub struct Profile {
     imports: Arc<dyn ImportStore>,
     ids: Ids,
     sessions: Arc<dyn Sessions>,
+    exports: Exports,
     clock: Clock,
     catalogue: &'static Catalogue,
 }
@@ -65,6 +67,7 @@ impl Profile {
             store,
             ids: Ids::new(),
             sessions: Arc::new(NoSessions),
+            exports: Exports::default(),
             clock,
             catalogue: Catalogue::builtin(),
         }

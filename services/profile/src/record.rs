@@ -2,6 +2,7 @@
 //! all of them.
 
 use prost::{Message, Name};
+use prost_types::FieldMask;
 use roamline_domain::catalogue::Catalogue;
 use roamline_domain::directory::{
     DefaultDeviceProfile, DevicePool, Key, Kind, Line, LineTemplate, LogoutProfile, Phone,
@@ -207,6 +208,14 @@ record!(
     key: |(), _| Ok(Key::service_parameters()),
     given: |_| &()
 );
+
+/// The field that a mask names to take the call-blocking PIN away.
+const PIN: &str = "settings.call_blocking_pin";
+
+/// Whether a mask names the call-blocking PIN itself: an empty one is meant so then (DP-14).
+pub(crate) fn names_pin(mask: Option<&FieldMask>) -> bool {
+    mask.is_some_and(|mask| mask.paths.iter().any(|path| path == PIN))
+}
 
 /// Gives a resource the stored call-blocking PIN where it brings none: the PIN is never sent out, so a client that
 /// sends back what it read must not lose it.

@@ -141,6 +141,18 @@ pub(crate) fn page_token() -> Refusal {
         .violation("page_token", "is not the `next_page_token` of a page of this list")
 }
 
+/// More exports than are served at once.
+pub(crate) fn exports() -> Refusal {
+    let told = "as many exports are under way as are served at once";
+    let refusal = Refusal::new(ErrorReason::TooManyRequests, told);
+    Refusal { retry_after: Some(RETRY_AFTER), ..refusal }
+}
+
+/// An export that was cut off because nobody read it.
+pub(crate) fn export_unread() -> Refusal {
+    unavailable("the export was not read for too long and has ended: begin again")
+}
+
 /// An import that is not open.
 pub(crate) fn import_not_found() -> Refusal {
     Refusal::new(ErrorReason::ImportNotFound, "no import of that id is open")

@@ -17,6 +17,7 @@ pub(crate) struct Surroundings {
     stored: HashMap<Key, Stored>,
     coming: HashMap<Key, Resource>,
     unreadable: HashSet<Key>,
+    as_kept: bool,
 }
 
 impl Surroundings {
@@ -48,6 +49,16 @@ impl Surroundings {
     ) {
         self.coming = coming.map(|resource| (resource.key(), resource.clone())).collect();
         self.unreadable = unreadable.cloned().collect();
+    }
+
+    /// Takes resources as an export has them: they were judged when they were stored.
+    pub(crate) fn take_as_kept(&mut self, as_kept: bool) {
+        self.as_kept = as_kept;
+    }
+
+    /// Whether resources are taken as an export has them.
+    pub(crate) fn takes_as_kept(&self) -> bool {
+        self.as_kept
     }
 
     /// What is stored under a key.
@@ -101,6 +112,9 @@ impl Known for Surroundings {
     }
 
     fn has_subscription(&self, subscriber: &Key, subscription: &ServiceSubscription) -> bool {
+        if self.as_kept {
+            return true;
+        }
         let settings = self.stored(subscriber).and_then(|stored| stored.resource.settings());
         settings.is_some_and(|settings| settings.services.contains(subscription))
     }

@@ -1,11 +1,24 @@
 //! Bulk changes of the directory.
 
+use roamline_proto::error::ErrorReason;
 use roamline_proto::profile as wire;
+use roamline_proto::refusal::Refusal;
+use roamline_token::Caller;
+use roamline_token::scope::DIRECTORY_BACKUP;
 use tonic::{Request, Response, Status, async_trait};
 use wire::import_service_server::ImportService;
 
 use super::status::answer;
 use crate::Profile;
+
+/// Refuses a restore to a caller who may not read a backup: it passes by rules, as nobody else may.
+fn may_restore(caller: &Caller, restore: bool) -> Result<(), Refusal> {
+    if !restore || caller.has(DIRECTORY_BACKUP) {
+        return Ok(());
+    }
+    let told = format!("the token lacks the scope {DIRECTORY_BACKUP}, which a restore needs");
+    Err(Refusal::new(ErrorReason::ScopeMissing, told).with("scope", DIRECTORY_BACKUP))
+}
 
 #[async_trait]
 impl ImportService for Profile {
@@ -21,14 +34,16 @@ impl ImportService for Profile {
         &self,
         request: Request<wire::StageImportRequest>,
     ) -> Result<Response<wire::StageImportResponse>, Status> {
-        answer(self.stage_import(request.into_inner()).await)
+        let allowed = may_restore(&Caller::of(&request), request.get_ref().restore);
+        answer(async { self.stage_import(allowed.map(|()| request.into_inner())?).await }.await)
     }
 
     async fn commit_import(
         &self,
         request: Request<wire::CommitImportRequest>,
     ) -> Result<Response<wire::CommitImportResponse>, Status> {
-        answer(self.commit_import(&request.into_inner()).await)
+        let allowed = may_restore(&Caller::of(&request), request.get_ref().restore);
+        answer(async { self.commit_import(&allowed.map(|()| request.into_inner())?).await }.await)
     }
 
     async fn discard_import(

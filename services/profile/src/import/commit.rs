@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use roamline_proto::profile as wire;
 use roamline_proto::refusal::Refusal;
-use roamline_store::{Committed, DirectoryError, Import, ImportError, RowError};
+use roamline_store::{Committed, DirectoryError, Import, ImportError, RowError, Staged};
 use wire::{CommitImportResponse, ImportProblem};
 
-use super::{GUARDS, MOST_PROBLEMS, problem};
+use super::{GUARDS, LAST_ROW, MOST_PROBLEMS, problem};
 use crate::{Profile, refusal};
 
 /// How often an import is reviewed, because something has moved again or the store tells of a thousand rows more.
@@ -60,8 +60,8 @@ impl Profile {
         mut found: Found,
     ) -> Result<CommitImportResponse, Refusal> {
         for _ in 0..REVIEWS {
-            let copy = self.reviewed(import, &found.rows, asked.prune).await?;
-            let sound = copy.problems.is_empty();
+            let copy = self.reviewed(import, &found.rows, asked).await?;
+            let sound = copy.refused.is_empty();
             found.problems.extend(copy.problems);
             found.rows.extend(copy.refused);
             let goes_on = if sound {
@@ -104,10 +104,16 @@ impl Profile {
         let (moved, firm): (Vec<RowError>, Vec<RowError>) = errors.into_iter().partition(moved);
         let goes_on = skip || firm.is_empty();
         let told = if goes_on { firm } else { firm.into_iter().chain(moved).collect() };
+        // Errors come in the order of rows; what the service itself has staged is not read again, it may be very much.
+        let mut staged: (u64, Vec<Staged>) = (0, Vec::new());
         for error in told.iter().filter(|error| !is_guard(error)) {
-            let staged =
-                self.imports.staged(id, error.row.saturating_sub(1), 1).await.map_err(refusal::store)?;
-            found.problems.push(problem::refused(error, &staged));
+            if error.row != staged.0 {
+                let read = async || self.imports.staged(id, error.row.saturating_sub(1), 1).await;
+                let of_file = error.row <= LAST_ROW;
+                let changes = if of_file { read().await.map_err(refusal::store)? } else { Vec::new() };
+                staged = (error.row, changes);
+            }
+            found.problems.push(problem::refused(error, &staged.1));
             found.rows.insert(error.row);
         }
         Ok(goes_on)
@@ -129,5 +135,6 @@ fn answer(committed: bool, counts: Committed, found: Found) -> CommitImportRespo
         updated_count: counts.updated,
         deleted_count: counts.deleted,
         problems,
+        refused_count: found.rows.iter().filter(|row| **row <= LAST_ROW).count() as u64,
     }
 }

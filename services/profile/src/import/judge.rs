@@ -37,7 +37,12 @@ impl Profile {
     ///
     /// # Errors
     /// A store's failure.
-    pub(super) async fn judge(&self, import: &str, rows: &[wire::ImportRow]) -> Result<Chunk, Refusal> {
+    pub(super) async fn judge(
+        &self,
+        import: &str,
+        rows: &[wire::ImportRow],
+        restore: bool,
+    ) -> Result<Chunk, Refusal> {
         let mut chunk = Chunk::default();
         let mut named: Vec<Named<'_>> = Vec::with_capacity(rows.len());
         for row in rows {
@@ -51,7 +56,7 @@ impl Profile {
         let wanted = named.into_iter().map(|row| {
             let present = stored.get(&row.key).map(|stored| &stored.resource);
             let present = present.or((row.key.kind == Kind::ServiceParameters).then_some(&default));
-            let wanted = row.wanted(present, self.catalogue);
+            let wanted = row.wanted(present, restore, self.catalogue);
             (row, wanted)
         });
         let wanted: Vec<(Named<'_>, Result<Option<Resource>, Violations>)> = wanted.collect();
@@ -59,6 +64,7 @@ impl Profile {
         let resources: Vec<&Resource> =
             wanted.iter().filter_map(|(_, wanted)| wanted.as_ref().ok()?.as_ref()).collect();
         let mut judge = self.surround(import, keys, stored, &resources).await?;
+        judge.around.take_as_kept(restore);
         for (row, wanted) in wanted {
             judge.row(&mut chunk, &row, wanted);
         }
@@ -75,6 +81,7 @@ impl Profile {
         import: &str,
         page: &[Staged],
         refused: &BTreeSet<u64>,
+        restore: bool,
     ) -> Result<Chunk, Refusal> {
         let page = || page.iter().filter(|staged| !refused.contains(&staged.row));
         let keys: BTreeSet<Key> = page().map(|staged| staged.change.key()).collect();
@@ -87,6 +94,7 @@ impl Profile {
             .collect();
         let mut judge = self.surround(import, keys, stored, &resources).await?;
         judge.whole = true;
+        judge.around.take_as_kept(restore);
         judge.staged.retain(|_, staged| !refused.contains(&staged.row));
         let mut chunk = Chunk::default();
         for staged in page() {
@@ -226,6 +234,17 @@ impl Judge<'_> {
             }
         }
         self.around.overlay(laid.iter(), awaited.iter());
+        let stored = self.stored.get(&key);
+        let expect = stored.map_or(Expect::Absent, |stored| Expect::Version(stored.version));
+        let is_there = |resource: &Resource| stored.is_some_and(|stored| stored.resource == *resource);
+        // What is stored was judged when it was, and may break what is asked of new ones since.
+        if found.is_empty() && stored.is_some() {
+            let resource = with_snapshot(resource.clone(), &self.around);
+            if is_there(&resource) {
+                let change = Change::Put { resource, expect };
+                return Ok(Accepted { row, change, unchanged: true, decisive: false });
+            }
+        }
         let resource = match examine(resource, &self.around, self.catalogue) {
             Ok(Examined { resource, findings }) => {
                 for finding in findings {
@@ -240,12 +259,10 @@ impl Judge<'_> {
         };
         self.claims(chunk, &resource, &mut found);
         found.none_or(())?;
-        let stored = self.stored.get(&key);
         let decisive =
             stored.is_some_and(|stored| Revision { stored: &stored.resource, wanted: &resource }.may_break());
         let decisive = decisive || key.kind == Kind::ServiceParameters;
-        let unchanged = stored.is_some_and(|stored| stored.resource == resource);
-        let expect = stored.map_or(Expect::Absent, |stored| Expect::Version(stored.version));
+        let unchanged = is_there(&resource);
         Ok(Accepted { row, change: Change::Put { resource, expect }, unchanged, decisive })
     }
 

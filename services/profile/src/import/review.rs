@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 
 use roamline_domain::Violations;
 use roamline_domain::directory::{Key, Kind, Resource};
-use roamline_proto::profile::ImportProblem;
+use roamline_proto::profile::{CommitImportRequest, ImportProblem};
 use roamline_proto::refusal::Refusal;
 use roamline_store::{Change, Import, StageError};
 use tokio_stream::StreamExt;
 
 use super::chunk::Chunk;
 use super::{MOST_PROBLEMS, PRUNED};
-use crate::dependents::Revision;
+use crate::dependents::{Coming, Revision, present};
 use crate::{Profile, refusal};
 
 /// Rows that are read at once.
@@ -31,6 +31,17 @@ pub(super) struct Reviewed {
     pub(super) refused: BTreeSet<u64>,
 }
 
+/// The import as a whole.
+struct Whole<'a> {
+    id: &'a str,
+    /// Rows that are left out.
+    left_out: &'a BTreeSet<u64>,
+    /// Whether it deletes what it does not name.
+    prune: bool,
+    /// Whether it takes resources as they were kept.
+    restore: bool,
+}
+
 impl Profile {
     /// Reviews an import; the caller sees to it that the copy ends.
     ///
@@ -40,7 +51,7 @@ impl Profile {
         &self,
         import: &Import,
         left_out: &BTreeSet<u64>,
-        prune: bool,
+        asked: &CommitImportRequest,
     ) -> Result<Reviewed, Refusal> {
         let mut copy = self.empty_copy(&import.id).await?;
         let mut reviewed = Reviewed { id: copy.id.clone(), problems: Vec::new(), refused: BTreeSet::new() };
@@ -49,14 +60,15 @@ impl Profile {
             let page = self.imports.staged(&import.id, after, PAGE).await.map_err(refusal::store)?;
             let Some(last) = page.last() else { break };
             after = last.row;
-            let mut chunk = self.review(&import.id, &page, left_out).await?;
-            self.weigh_dependents(&import.id, &mut chunk).await?;
+            let mut chunk = self.review(&import.id, &page, left_out, asked.restore).await?;
+            let whole = Whole { id: &import.id, left_out, prune: asked.prune, restore: asked.restore };
+            self.weigh_dependents(&whole, &mut chunk).await?;
             self.add_to_copy(&mut copy, chunk.changes(true)).await?;
             reviewed.refused.extend(chunk.refused);
             let room = MOST_PROBLEMS.saturating_sub(reviewed.problems.len());
             reviewed.problems.extend(chunk.problems.finish().into_iter().take(room));
         }
-        if prune {
+        if asked.prune {
             self.prune(&import.id, &mut copy).await?;
         }
         // All that was read of the import was its own only if it is open still, and none came to it meanwhile.
@@ -113,7 +125,7 @@ impl Profile {
     }
 
     /// Refuses rows under which stored resources would break a rule that are not in the import.
-    async fn weigh_dependents(&self, id: &str, chunk: &mut Chunk) -> Result<(), Refusal> {
+    async fn weigh_dependents(&self, whole: &Whole<'_>, chunk: &mut Chunk) -> Result<(), Refusal> {
         let decisive = chunk.accepted.values().filter(|accepted| accepted.decisive && !accepted.unchanged);
         let decisive: Vec<(u64, Resource)> = decisive
             .filter_map(|accepted| match &accepted.change {
@@ -123,14 +135,15 @@ impl Profile {
             .collect();
         for (row, wanted) in decisive {
             let found = self.store.find(&[wanted.key()]).await.map_err(refusal::store)?;
-            let Some(stored) = found.into_iter().next().flatten() else { continue };
-            let Some(coming) = self.coming_users(id, &wanted).await? else {
+            let found = found.into_iter().next().flatten().map(|stored| stored.resource);
+            let Some(stored) = present(&wanted.key(), found.as_ref()) else { continue };
+            let Some(coming) = self.coming_users(whole, &wanted).await? else {
                 let problem =
                     format!("more than {MOST_USERS} resources of the import use it: change it on its own");
                 chunk.refuse(row, one("", &problem));
                 continue;
             };
-            let revision = Revision { stored: &stored.resource, wanted: &wanted };
+            let revision = Revision { stored: &stored, wanted: &wanted };
             if let Err(refused) = self.keep_dependents(&[revision], &coming).await {
                 if refused.violations.is_empty() {
                     return Err(refused);
@@ -141,21 +154,29 @@ impl Profile {
         Ok(())
     }
 
-    /// The resource, and what the import makes of those that use it today; `None` where they are very many.
-    async fn coming_users(&self, id: &str, wanted: &Resource) -> Result<Option<Vec<Resource>>, Refusal> {
-        let mut coming = vec![wanted.clone()];
+    /// What the import makes of those that a change of the resource may break; `None` where they are very many. What it
+    /// leaves as it is was not judged again and counts as stored.
+    async fn coming_users(&self, whole: &Whole<'_>, wanted: &Resource) -> Result<Option<Coming>, Refusal> {
+        let mut coming = Coming { as_kept: whole.restore, ..Coming::of(vec![wanted.clone()]) };
         let mut after: Option<Key> = None;
         loop {
-            let users =
-                self.store.used_by(&wanted.key(), after.as_ref(), PAGE).await.map_err(refusal::store)?;
-            let Some(last) = users.last() else { return Ok(Some(coming)) };
+            let page = self.dependents(&wanted.key(), after.as_ref()).await?;
+            let keys: Vec<Key> = page.iter().map(Resource::key).collect();
+            let Some(last) = keys.last() else { return Ok(Some(coming)) };
             after = Some(last.clone());
-            let staged = self.imports.find_staged(id, &users).await.map_err(refusal::store)?;
-            coming.extend(staged.into_iter().flatten().filter_map(|staged| match staged.change {
-                Change::Put { resource, .. } => Some(resource),
-                Change::Delete { .. } | Change::Keep { .. } => None,
-            }));
-            if coming.len() > MOST_USERS {
+            let staged = self.imports.find_staged(whole.id, &keys).await.map_err(refusal::store)?;
+            for ((key, stored), staged) in keys.into_iter().zip(page).zip(staged) {
+                match staged
+                    .filter(|staged| !whole.left_out.contains(&staged.row))
+                    .map(|staged| staged.change)
+                {
+                    Some(Change::Put { resource, .. }) if resource != stored => coming.puts.push(resource),
+                    Some(Change::Delete { .. }) => drop(coming.gone.insert(key)),
+                    None if whole.prune => drop(coming.gone.insert(key)),
+                    _ => {}
+                }
+            }
+            if coming.puts.len() > MOST_USERS {
                 return Ok(None);
             }
         }

@@ -1,9 +1,11 @@
 //! Staging a chunk: its sound rows are kept until the import is committed, the others are told of.
 
-use roamline_domain::Violations;
+use futures::StreamExt;
+use roamline_domain::directory::Kind;
+use roamline_domain::{PhoneName, Violations};
 use roamline_proto::profile as wire;
 use roamline_proto::refusal::Refusal;
-use roamline_store::StageError;
+use roamline_store::{Change, StageError};
 
 use super::chunk::Chunk;
 use super::problem::claimed;
@@ -13,6 +15,8 @@ use crate::{Profile, refusal};
 
 const MOST_ROWS: usize = 1_000;
 const MOST_STAGED: u64 = 1_000_000;
+/// Phones whose sessions are asked for at once.
+const ASKED_AT_ONCE: usize = 16;
 
 impl Profile {
     /// Checks rows and stages those that are sound.
@@ -33,7 +37,8 @@ impl Profile {
             let problem = format!("would be more than {MOST_STAGED} in the import");
             return Err(refusal::malformed("rows", problem));
         }
-        let mut chunk = self.judge(id, &asked.rows).await?;
+        let mut chunk = self.judge(id, &asked.rows, asked.restore).await?;
+        self.refuse_occupied(&mut chunk).await?;
         if !(asked.all_or_none && chunk.has_problems()) {
             self.keep(&asked, &mut chunk).await?;
         }
@@ -43,6 +48,29 @@ impl Profile {
             warnings: chunk.warnings.finish(),
             import: Some(message(&self.open(id).await?)),
         })
+    }
+
+    /// Refuses to delete phones at which somebody is logged in (LO-1).
+    async fn refuse_occupied(&self, chunk: &mut Chunk) -> Result<(), Refusal> {
+        let deleted = chunk.accepted.values().filter_map(|accepted| match &accepted.change {
+            Change::Delete { key, .. } if key.kind == Kind::Phone => {
+                Some((accepted.row, key.name.parse::<PhoneName>().ok()?))
+            }
+            _ => None,
+        });
+        let deleted: Vec<(u64, PhoneName)> = deleted.collect();
+        let asked = deleted
+            .into_iter()
+            .map(async |(row, phone)| self.sessions.at(&phone).await.map(|worn| (row, worn)));
+        let mut answers = futures::stream::iter(asked).buffer_unordered(ASKED_AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            if let (row, Some(worn)) = answer? {
+                let mut found = Violations::new();
+                found.add("name", "LO-1", format!("{} is logged in to it: log him out first", worn.user_id));
+                chunk.refuse(row, found);
+            }
+        }
+        Ok(())
     }
 
     /// Stages the sound rows; those that clash with what was staged before become unsound.

@@ -1,14 +1,16 @@
 //! The records that a rendering is made from, beside phone, user and parameters.
 
-use roamline_domain::ProfileName;
+use std::collections::BTreeSet;
+
 use roamline_domain::directory::{
     DefaultDeviceProfile, Key, Kind, LogoutChoice, LogoutProfile, Phone, UserDeviceProfile,
 };
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::render::{Around, LogoutSource, looks_into};
 use roamline_domain::settings::DeviceSettings;
+use roamline_domain::{LineName, ProfileName};
 use roamline_proto::refusal::Refusal;
-use roamline_store::Stored;
+use roamline_store::{ListQuery, Stored};
 
 use crate::read::etag;
 use crate::record::Record;
@@ -75,14 +77,37 @@ impl Profile {
         };
         let default = records.default.as_ref().map(|default| &default.settings);
         let settings = [Some(&phone.settings), logout, worn.map(|profile| &profile.settings), default];
-        let mut keys: Vec<Key> = looks_into(phone, settings.into_iter().flatten()).into_iter().collect();
+        let settings: Vec<&DeviceSettings> = settings.into_iter().flatten().collect();
+        let mut keys: Vec<Key> = looks_into(phone, settings.iter().copied()).into_iter().collect();
         // There is something to read even where nothing is named (LI-2).
         keys.push(Key::service_parameters());
         let found = self.store.find(&keys).await.map_err(refusal::store)?;
         let mut around = Around::new(parameters);
         found.into_iter().flatten().for_each(|stored| around.add(stored.resource));
+        for number in lamps(&settings) {
+            self.partitioned_line(number, &mut around).await?;
+        }
         Ok(around)
     }
+
+    /// The line that a number means where it is in no line without a partition: that in the least (DP-12).
+    async fn partitioned_line(&self, number: &str, around: &mut Around) -> Result<(), Refusal> {
+        let plain = number.parse::<LineName>();
+        if plain.is_ok_and(|plain| around.lines.contains_key(&plain)) {
+            return Ok(());
+        }
+        let prefix = Some(format!("{number}@"));
+        let least = ListQuery { prefix, ..ListQuery::names_after(None, 1) };
+        let found = self.store.list(Kind::Line, &least).await.map_err(refusal::store)?;
+        found.into_iter().for_each(|stored| around.add(stored.resource));
+        Ok(())
+    }
+}
+
+/// The numbers that busy lamps are about, each once.
+fn lamps<'a>(settings: &[&'a DeviceSettings]) -> BTreeSet<&'a str> {
+    let dials = settings.iter().flat_map(|settings| &settings.speed_dials);
+    dials.filter(|dial| dial.busy_lamp).map(|dial| dial.number.as_str()).collect()
 }
 
 fn of_stored<R: Record + Clone>(stored: &Stored) -> Option<R> {

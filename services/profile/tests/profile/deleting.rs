@@ -8,9 +8,11 @@ use roamline_proto::profile::{
 };
 
 use crate::site::{IntoResource, Site, default_profile, fact, fields, line, phone, profile, refused, user};
+use roamline_domain::directory::{Key, Kind};
 use roamline_profile::Ending;
 use roamline_proto::profile::Phone;
 use roamline_proto::profile::phone::LogoutProfile;
+use roamline_store::{Change, DirectoryStore, Expect};
 
 #[tokio::test]
 async fn dp_9_what_is_referred_to_is_not_deleted_and_its_users_are_named() {
@@ -141,6 +143,22 @@ async fn dp_9_a_profile_that_a_session_wears_is_deleted_by_force_alone_and_the_s
     assert!(site.sessions.ended().is_empty());
     site.profiles().delete_user_device_profile(delete_me(true)).await.unwrap();
     assert_eq!(site.sessions.ended(), [("me at SEP000DEDAB3566".to_owned(), Ending::ProfileRemoved)]);
+}
+
+#[tokio::test]
+async fn dp_20_nobody_is_logged_out_for_a_deletion_whose_etag_is_stale_by_then() {
+    let site = Site::example().await;
+    site.sessions.log_in("me", "SEP000DEDAB3566", "me");
+    let found = site.store.find(&[Key::new(Kind::UserDeviceProfile, "me")]).await.unwrap().remove(0).unwrap();
+    let put = Change::Put { resource: found.resource, expect: Expect::Version(1) };
+    site.store.meanwhile(vec![put]);
+    let delete = DeleteUserDeviceProfileRequest { etag: "v1".into(), ..delete_me(true) };
+    let refusal =
+        refused(site.profiles().delete_user_device_profile(delete).await, ErrorReason::EtagMismatch);
+    assert_eq!(fact(&refusal, "etag"), "v2");
+    assert!(site.sessions.ended().is_empty());
+    site.profiles().delete_user_device_profile(delete_me(true)).await.unwrap();
+    assert_eq!(site.sessions.ended().len(), 1);
 }
 
 #[tokio::test]

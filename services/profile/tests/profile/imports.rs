@@ -25,41 +25,41 @@ use crate::site::{
 };
 
 impl Site {
-    fn imports(&self) -> ImportServiceClient<Authed> {
-        let bearer = Bearer::token(self.token(&["directory.write"]));
+    pub(crate) fn imports(&self) -> ImportServiceClient<Authed> {
+        let bearer = Bearer::token(self.token(&["directory.write", "directory.backup"]));
         ImportServiceClient::with_interceptor(self.channel(), bearer)
     }
 
-    async fn start(&self, token: &str) -> Import {
+    pub(crate) async fn start(&self, token: &str) -> Import {
         let request = StartImportRequest { token: token.into() };
         self.imports().start_import(request).await.unwrap().into_inner().import.unwrap()
     }
 
-    async fn stage(&self, id: &str, rows: Vec<ImportRow>) -> Result<StageImportResponse, Status> {
+    pub(crate) async fn stage(&self, id: &str, rows: Vec<ImportRow>) -> Result<StageImportResponse, Status> {
         let from_row = rows[0].row;
         let next_row = rows[rows.len() - 1].row + 1;
         let request =
-            StageImportRequest { import_id: id.into(), from_row, rows, next_row, all_or_none: false };
+            StageImportRequest { import_id: id.into(), from_row, rows, next_row, ..Default::default() };
         self.imports().stage_import(request).await.map(Response::into_inner)
     }
 
     /// Begins an import of these rows, which are sound.
-    async fn staged(&self, rows: Vec<ImportRow>) -> String {
+    pub(crate) async fn staged(&self, rows: Vec<ImportRow>) -> String {
         let id = self.start("staged").await.import_id;
         let answer = self.stage(&id, rows).await.unwrap();
         assert_eq!(answer.problems, []);
         id
     }
 
-    async fn commit(&self, id: &str) -> CommitImportResponse {
+    pub(crate) async fn commit(&self, id: &str) -> CommitImportResponse {
         self.commit_as(CommitImportRequest { import_id: id.into(), ..Default::default() }).await
     }
 
-    async fn commit_as(&self, request: CommitImportRequest) -> CommitImportResponse {
+    pub(crate) async fn commit_as(&self, request: CommitImportRequest) -> CommitImportResponse {
         self.imports().commit_import(request).await.unwrap().into_inner()
     }
 
-    async fn export(&self, kinds: &[&str]) -> Result<Vec<Resource>, Status> {
+    pub(crate) async fn export(&self, kinds: &[&str]) -> Result<Vec<Resource>, Status> {
         let bearer = Bearer::token(self.token(&["directory.backup"]));
         let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
         let mut client = DirectoryServiceClient::with_interceptor(self.channel(), bearer);
@@ -72,34 +72,34 @@ impl Site {
         Ok(all)
     }
 
-    async fn version(&self, kind: Kind, name: &str) -> Option<u64> {
+    pub(crate) async fn version(&self, kind: Kind, name: &str) -> Option<u64> {
         let found = self.store.find(&[Key::new(kind, name)]).await.unwrap().remove(0);
         found.map(|stored| stored.version)
     }
 }
 
-fn row(row: u64, action: ImportAction, resource: impl IntoResource) -> ImportRow {
+pub(crate) fn row(row: u64, action: ImportAction, resource: impl IntoResource) -> ImportRow {
     ImportRow { row, action: action.into(), resource: Some(resource.into_resource()), update_mask: None }
 }
 
-fn add(number: u64, resource: impl IntoResource) -> ImportRow {
+pub(crate) fn add(number: u64, resource: impl IntoResource) -> ImportRow {
     row(number, ImportAction::Add, resource)
 }
 
-fn put(number: u64, resource: impl IntoResource) -> ImportRow {
+pub(crate) fn put(number: u64, resource: impl IntoResource) -> ImportRow {
     row(number, ImportAction::Put, resource)
 }
 
-fn delete(number: u64, resource: impl IntoResource) -> ImportRow {
+pub(crate) fn delete(number: u64, resource: impl IntoResource) -> ImportRow {
     row(number, ImportAction::Delete, resource)
 }
 
-fn update(number: u64, resource: impl IntoResource, paths: &[&str]) -> ImportRow {
+pub(crate) fn update(number: u64, resource: impl IntoResource, paths: &[&str]) -> ImportRow {
     ImportRow { update_mask: mask(paths), ..row(number, ImportAction::Update, resource) }
 }
 
 /// Rows from 1 that put these.
-fn rows(resources: Vec<Resource>) -> Vec<ImportRow> {
+pub(crate) fn rows(resources: Vec<Resource>) -> Vec<ImportRow> {
     let put = |(number, resource)| ImportRow {
         row: number,
         action: ImportAction::Put.into(),
@@ -110,11 +110,11 @@ fn rows(resources: Vec<Resource>) -> Vec<ImportRow> {
 }
 
 /// Row, field and rule of each.
-fn places(problems: &[ImportProblem]) -> Vec<(u64, &str, &str)> {
+pub(crate) fn places(problems: &[ImportProblem]) -> Vec<(u64, &str, &str)> {
     problems.iter().map(|problem| (problem.row, problem.field.as_str(), problem.rule.as_str())).collect()
 }
 
-fn counts(answer: &CommitImportResponse) -> (bool, u64, u64, u64) {
+pub(crate) fn counts(answer: &CommitImportResponse) -> (bool, u64, u64, u64) {
     (answer.committed, answer.created_count, answer.updated_count, answer.deleted_count)
 }
 
@@ -257,7 +257,7 @@ async fn dp_19_an_interrupted_client_finds_its_import_by_the_token_and_goes_on()
         from_row: 3,
         rows: vec![add(9, line("3"))],
         next_row: 20,
-        all_or_none: false,
+        ..Default::default()
     };
     let answer = site.imports().stage_import(rest).await.unwrap().into_inner();
     assert_eq!(answer.import.unwrap().next_row, 20);
@@ -414,11 +414,11 @@ async fn dp_9_a_deletion_holds_if_what_refers_to_it_goes_or_changes_in_the_same_
 }
 
 /// A profile that may be only while its line is an octo-line.
-fn private(name: &str, lines: &[&str]) -> UserDeviceProfile {
+pub(crate) fn private(name: &str, lines: &[&str]) -> UserDeviceProfile {
     profile(name, DeviceSettings { privacy_button: true, ..with_lines(lines) })
 }
 
-fn octo(name: &str) -> Line {
+pub(crate) fn octo(name: &str) -> Line {
     Line { capacity: LineCapacity::Octo.into(), ..line(name) }
 }
 
@@ -480,14 +480,14 @@ async fn dp_15_a_line_is_not_changed_under_what_is_stored_unless_that_changes_to
     assert_eq!(counts(&site.commit(&id).await), (true, 0, 2, 0));
 }
 
-fn agent() -> UserDeviceProfile {
+pub(crate) fn agent() -> UserDeviceProfile {
     let mut settings = with_lines(&["2001"]);
     (settings.lines[0].max_calls, settings.lines[0].busy_trigger) = (4, 2);
     let agent = AgentSettings { line_control: LineControl::MultiLine.into(), acd_line: "2001".into() };
     UserDeviceProfile { agent: Some(agent), ..profile("agent", settings) }
 }
 
-fn policy(policy: ContactCentrePolicy) -> ServiceParameters {
+pub(crate) fn policy(policy: ContactCentrePolicy) -> ServiceParameters {
     ServiceParameters { contact_centre_policy: policy.into(), ..Default::default() }
 }
 
@@ -528,6 +528,7 @@ async fn dp_19_all_or_none_stages_nothing_of_a_chunk_with_a_bad_row() {
         rows: vec![add(1, line("1")), add(2, line(bad))],
         next_row: 3,
         all_or_none: true,
+        restore: false,
     };
     let answer = site.imports().stage_import(chunk("x")).await.unwrap().into_inner();
     assert_eq!(places(&answer.problems), [(2, "name", "")]);
@@ -686,7 +687,7 @@ async fn malformed_requests_are_refused_by_field_and_stage_nothing() {
         from_row,
         rows,
         next_row,
-        all_or_none: false,
+        ..Default::default()
     };
     for (request, field) in [
         (request(1, many(1_001), 1_002), "rows"),

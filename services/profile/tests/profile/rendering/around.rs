@@ -149,6 +149,24 @@ async fn dp_12_a_lamp_that_may_not_be_seen_is_off_and_said_to_be() {
 }
 
 #[tokio::test]
+async fn dp_12_a_number_whose_lines_are_all_in_partitions_is_that_of_the_least() {
+    let site = Site::example().await;
+    let managers = Line { presence_group: "managers".into(), ..line("3001@floor") };
+    let dial = SpeedDial { tag: 1, number: "3001".into(), busy_lamp: true, ..Default::default() };
+    let settings = DeviceSettings { speed_dials: vec![dial], ..Default::default() };
+    let more = vec![
+        group("managers", &[]),
+        managers.into_resource(),
+        line("3001@roof").into_resource(),
+        profile("p", settings).into_resource(),
+        user("p", &["p"]).into_resource(),
+    ];
+    site.apply(more).await.unwrap();
+    let worn = preview(&site, P7960, "p", "").await.unwrap();
+    assert_eq!(worn.left_off[0].rule, "DP-12", "the lamp is that of 3001@floor: {worn:?}");
+}
+
+#[tokio::test]
 async fn li_13_and_li_8_a_login_is_told_of_the_owner_and_of_the_handset() {
     let site = Site::example().await;
     let own = Phone {
