@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use clap::{Args, Subcommand};
 use roamline_proto::profile::directory_service_client::DirectoryServiceClient;
@@ -15,17 +16,19 @@ use roamline_proto::profile::{
     resource::Kind,
 };
 use serde_json::json;
-use tempfile::NamedTempFile;
 
-use crate::bulk::{Bulk, Chunk, Progress};
+use crate::bulk::{Bulk, Chunk, Progress, interrupted, unheard, unlisted};
 use crate::client::Client;
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::output::{Out, remark, table};
+use crate::output::{Out, table};
+use crate::whole::Place;
 use archive::{Counts, Header, Reader, Writer};
 
 /// Problems that are told.
 const MOST_TOLD: usize = 50;
+/// How one sees what has become of a restore.
+const TELLING: &str = "--dry-run tells what a restore would still change";
 /// What an archive does not have.
 const WITHOUT: &str = "without PINs and passwords of users, logout profiles, applications and administrators";
 
@@ -67,8 +70,8 @@ pub(crate) async fn run(command: Backup, client: &Client, out: &mut Out) -> Resu
 async fn create(path: &Path, client: &Client, out: &mut Out) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::usage(format!("cannot write {}: {error}", path.display()));
     // It is readable by its owner alone from its first byte on, and there whole or not at all.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    let place = Place::new(path).map_err(failed)?;
+    let file = place.begin().map_err(failed)?;
     let header = Header::new(client.server(), clock::now());
     let mut writer = Writer::new(file, &header).map_err(failed)?;
     let request = ExportResourcesRequest::default();
@@ -84,8 +87,7 @@ async fn create(path: &Path, client: &Client, out: &mut Out) -> Result<(), Failu
         }
     }
     let (file, counts) = writer.end().map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    place.put(file).map_err(failed)?;
     tell(&counts, &[], out, &format!("written to {}, {WITHOUT}", path.display()))
 }
 
@@ -95,20 +97,43 @@ async fn restore(args: &Restore, client: &Client, out: &mut Out) -> Result<(), F
     let mut bulk = match args.dry_run {
         true => Bulk::start_anew(client, &token).await?,
         false => Bulk::start(client, &token).await?,
-    };
+    }
+    .for_restore();
     let rows = counts.values().sum();
     let mut progress = Progress::new(rows, bulk.next_row() - 1);
+    // Once it was asked for, an interrupt ends nothing by itself any more.
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     let staged = tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => Err(Failure::other("interrupted; nothing was changed")
-            .hint("the same command goes on where this one stopped")),
+        _ = &mut interrupt => {
+            progress.end();
+            return Err(Failure::other("interrupted; nothing was changed")
+                .hint("the same command goes on where this one stopped"));
+        }
         staged = stage(&args.file, &digest, &mut bulk, &mut progress) => staged,
     };
     progress.end();
     let problems = staged?;
+    let may_hold = problems.is_empty() && !args.dry_run;
+    tokio::select! {
+        biased;
+        _ = &mut interrupt => Err(interrupted(may_hold, TELLING)),
+        done = finish(args, &counts, &problems, &bulk, &progress, out) => done,
+    }
+}
+
+/// Commits what is staged, or only says what would be; discards it where resources were refused.
+async fn finish(
+    args: &Restore,
+    counts: &Counts,
+    problems: &[ImportProblem],
+    bulk: &Bulk<'_>,
+    progress: &Progress,
+    out: &mut Out,
+) -> Result<(), Failure> {
     if !problems.is_empty() {
         bulk.discard().await?;
-        return Err(refused(&args.file, &problems));
+        return Err(refused(&args.file, problems, 0));
     }
     progress.then("all resources are staged; they are made to hold now");
     let how = CommitImportRequest {
@@ -117,19 +142,18 @@ async fn restore(args: &Restore, client: &Client, out: &mut Out) -> Result<(), F
         ..CommitImportRequest::default()
     };
     let Some(done) = bulk.commit(how).await? else {
-        remark("everything holds; the answer that counted it was lost");
-        return Ok(());
+        return Err(unheard(!args.dry_run, TELLING));
     };
     if !done.committed {
         bulk.discard().await?;
     }
     if !done.problems.is_empty() {
-        return Err(refused(&args.file, &done.problems));
+        return Err(refused(&args.file, &done.problems, unlisted(&done)));
     }
     let changes =
         [("created", done.created_count), ("updated", done.updated_count), ("deleted", done.deleted_count)];
     let end = if args.dry_run { "a dry run: nothing was changed" } else { "restored" };
-    tell(&counts, &changes, out, &format!("{end}, {WITHOUT}"))
+    tell(counts, &changes, out, &format!("{end}, {WITHOUT}"))
 }
 
 /// Reads the file to its end: it is whole, and nobody has changed it.
@@ -187,8 +211,8 @@ fn unfit(path: &Path, problem: &str) -> Failure {
     Failure::new(Exit::Invalid, format!("{}: {problem}; nothing was sent", path.display()))
 }
 
-/// The row of a problem, and its line in the archive when unpacked.
-fn refused(path: &Path, problems: &[ImportProblem]) -> Failure {
+/// The first problems, each with the place of its resource in the archive, and how many more there are.
+fn refused(path: &Path, problems: &[ImportProblem], unlisted: u64) -> Failure {
     let failure = Failure::new(Exit::Invalid, format!("{} is refused; nothing was changed", path.display()));
     let told = problems.iter().take(MOST_TOLD).map(|problem| {
         let ImportProblem { row, field, rule, message } = problem;
@@ -196,7 +220,7 @@ fn refused(path: &Path, problems: &[ImportProblem]) -> Failure {
         format!("resource {row}: {field}: {message}{rule}")
     });
     let failure = told.fold(failure, Failure::detail);
-    match problems.len().saturating_sub(MOST_TOLD) {
+    match problems.len().saturating_sub(MOST_TOLD) as u64 + unlisted {
         0 => failure,
         more => failure.detail(format!("and {more} more")),
     }

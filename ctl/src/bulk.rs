@@ -3,6 +3,7 @@
 
 mod progress;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prost::Message;
@@ -26,6 +27,8 @@ pub(crate) use progress::Progress;
 /// Rows and bytes from which on a request is sent. No row is longer than 1 MiB, so that none weighs more than 2 MiB.
 const MANY_ROWS: usize = 500;
 const MANY_BYTES: usize = 1024 * 1024;
+/// Rows that a request may have.
+pub(crate) const MOST_ROWS: usize = 1_000;
 /// How long a server that cannot be reached is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A commit of half a million changes takes its time.
@@ -45,6 +48,11 @@ impl Chunk {
         self.bytes += row.encoded_len();
         self.weight += 1 + joined_by;
         self.rows.push(row);
+    }
+
+    /// Whether another row that so many may join goes into the same request.
+    pub(crate) fn has_room(&self, joined_by: usize) -> bool {
+        self.rows.is_empty() || self.weight + 1 + joined_by <= MOST_ROWS
     }
 
     /// Whether it is time to stage it.
@@ -68,13 +76,14 @@ pub(crate) struct Bulk<'a> {
     client: &'a Client,
     channel: Channel,
     import: Import,
+    is_restore: bool,
 }
 
 impl<'a> Bulk<'a> {
     /// Begins the import of that token, or finds it where it stands.
     pub(crate) async fn start(client: &'a Client, token: &str) -> Result<Self, Failure> {
         let channel = client.patient(LONGEST_CALL);
-        let mut bulk = Self { client, channel, import: Import::default() };
+        let mut bulk = Self { client, channel, import: Import::default(), is_restore: false };
         let request = StartImportRequest { token: token.to_owned() };
         let (answer, _) = bulk
             .ask(|service| {
@@ -98,6 +107,11 @@ impl<'a> Bulk<'a> {
         Self::start(client, token).await
     }
 
+    /// Takes resources as they were kept, whatever has changed since then by which they would be judged.
+    pub(crate) fn for_restore(self) -> Self {
+        Self { is_restore: true, ..self }
+    }
+
     /// The row that comes next.
     pub(crate) fn next_row(&self) -> u64 {
         self.import.next_row.max(1)
@@ -111,6 +125,7 @@ impl<'a> Bulk<'a> {
             rows,
             next_row,
             all_or_none: true,
+            restore: self.is_restore,
         };
         let (answer, repeated) = self
             .ask(|service| {
@@ -138,12 +153,19 @@ impl<'a> Bulk<'a> {
         })
     }
 
-    /// Makes it hold; `None` where that has happened and its answer was lost.
+    /// How many changes are staged, those included that ask for what is there already.
+    pub(crate) fn staged_count(&self) -> u64 {
+        self.import.staged_count
+    }
+
+    /// Makes it hold; `None` where an answer was lost and the import is there no more: it holds, unless somebody has
+    /// discarded it.
     pub(crate) async fn commit(
         &self,
         how: CommitImportRequest,
     ) -> Result<Option<CommitImportResponse>, Failure> {
-        let request = CommitImportRequest { import_id: self.import.import_id.clone(), ..how };
+        let import_id = self.import.import_id.clone();
+        let request = CommitImportRequest { import_id, restore: self.is_restore, ..how };
         let (answer, repeated) = self
             .ask(|service| {
                 let request = request.clone();
@@ -210,6 +232,32 @@ impl<'a> Bulk<'a> {
             sleep_until(now + pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
+    }
+}
+
+/// Rows that a commit has refused and that its problems have no room for.
+pub(crate) fn unlisted(done: &CommitImportResponse) -> u64 {
+    let rows: BTreeSet<u64> =
+        done.problems.iter().map(|problem| problem.row).filter(|row| *row > 0).collect();
+    done.refused_count.saturating_sub(rows.len() as u64)
+}
+
+/// An import that has ended, and nobody has heard how; `telling` is how one sees it where it may hold.
+pub(crate) fn unheard(may_hold: bool, telling: &str) -> Failure {
+    match may_hold {
+        true => {
+            let told = "the import has ended, and the answer was lost that says what of it holds";
+            Failure::new(Exit::Conflict, told).hint(telling)
+        }
+        false => Failure::new(Exit::Conflict, "somebody has discarded the import; nothing was changed"),
+    }
+}
+
+/// Ctrl-C after the last row was staged; `telling` is how one sees what has become of it where it may hold.
+pub(crate) fn interrupted(may_hold: bool, telling: &str) -> Failure {
+    match may_hold {
+        true => Failure::other("interrupted at the commit: it has happened, or it has not").hint(telling),
+        false => Failure::other("interrupted; nothing was changed"),
     }
 }
 

@@ -29,6 +29,7 @@ mod sign_in;
 mod speed_dial;
 mod tables;
 mod templates;
+mod whole;
 mod words;
 
 use std::process::ExitCode;

@@ -1,9 +1,11 @@
 //! The directory as files: what is exported can be applied, and only what differs changes (DP-19).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use roamline_proto::contract::POOL;
 use serde_json::Value;
 
 use crate::process::{Site, errors, text};
@@ -164,6 +166,105 @@ fn prune_leaves_what_is_still_used_and_says_by_whom() {
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert!(errors(&output).contains("Line 2002"), "{}", text(&output));
     assert_eq!(site.json(&["line", "list"])["lines"].as_array().unwrap().len(), 2);
+}
+
+/// One resource of each kind of which there can be several, which use each other.
+fn one_of_each(name: &str, number: u32, mac: &str, model: &str) -> String {
+    let settings = format!(
+        "settings:\n  phoneTemplate: {name}\n  presenceGroup: {name}\n  lines:\n  - lines: ['{number}']\n    \
+         template: {name}\n  services:\n  - name: {name}\n    definition: {name}\n"
+    );
+    let documents = [
+        format!("DevicePool\nname: {name}\n"),
+        format!("PhoneTemplate\nname: {name}\n"),
+        format!("LineTemplate\nname: {name}\n"),
+        format!("PresenceGroup\nname: {name}\nsees: [{name}-z]\n"),
+        format!("PresenceGroup\nname: {name}-z\n"),
+        format!("PhoneServiceDefinition\nname: {name}\nurl: http://services/{name}\n"),
+        format!("Line\nname: '{number}'\npresenceGroup: {name}\n"),
+        format!("UserDeviceProfile\nname: {name}\n{settings}"),
+        format!("DefaultDeviceProfile\nmodel: '{model}'\n{settings}"),
+        format!("LogoutProfile\ntag: {number}\n{settings}"),
+        format!(
+            "Phone\nname: SEP{mac}\nmodel: '7960'\ndevicePool: {name}\nownerUserId: {name}\n\
+             sharedLogoutProfile: {number}\n{settings}"
+        ),
+        format!("User\nuserId: {name}\nprofiles: [{name}]\nprimaryExtension: '{number}'\n"),
+    ];
+    documents.map(|document| format!("kind: {document}")).join("---\n")
+}
+
+#[test]
+fn dp_19_prune_deletes_every_kind_whatever_uses_it_that_goes_as_well() {
+    let site = Site::new();
+    let _server = site.start();
+    let kept = one_of_each("kept", 12, "0012DA8AC43D", "7960");
+    let gone = one_of_each("gone", 13, "0012DA8AC43E", "7940");
+    let kinds = POOL.get_message_by_name("roamline.profile.v1.Resource").unwrap().fields().count();
+    let declared = kept.lines().filter(|line| line.starts_with("kind: ")).collect::<BTreeSet<_>>().len();
+    assert_eq!(declared + 1, kinds, "all but the service parameters");
+    applied(&site, &write(&site, "both.yaml", format!("{kept}---\n{gone}")), &[]);
+    let file = write(&site, "kept.yaml", &kept);
+    let told = applied(&site, &file, &["--prune", "--yes"]);
+    assert!(told.contains("12 unchanged, 12 deleted"), "{told}");
+    let after = exported(&site, &[]);
+    assert!(after.contains("kind: DevicePool\nname: kept") && !after.contains("gone"), "{after}");
+    let differs = run(&site, "diff", &file, &["--prune"]);
+    assert_eq!(differs.status.code(), Some(0), "{}", text(&differs));
+}
+
+/// So many lines, four lines of text for each; the description of one is another.
+fn lines(number: usize, other: Option<(usize, &str)>) -> String {
+    let description = |index| other.filter(|(at, _)| *at == index).map_or("a line", |(_, text)| text);
+    (0..number)
+        .map(|index| {
+            format!("kind: Line\nname: '{}'\ndescription: {}\n---\n", 20_000 + index, description(index))
+        })
+        .collect()
+}
+
+#[test]
+fn dp_19_a_site_that_is_too_large_for_one_call_is_applied_whole_or_not_at_all() {
+    const LARGE: usize = 12_000;
+    let site = Site::new();
+    let _server = site.start();
+    // Names in another spelling, and the same again: only the server knows that nothing changes.
+    let phone = |mac: &str, more: &str| format!("kind: Phone\nname: {mac}\nmodel: '7960'\n{more}---\n");
+    let (phone_1, phone_2) = (phone("0012.da8a.c43d", ""), phone("0012.da8a.c43e", ""));
+    let rest = "kind: ServiceParameters\nrememberLastUser: true\n---\nkind: UserDeviceProfile\nname: agent\n\
+                settings:\n  lines:\n  - lines: ['31999']\n";
+    let small = write(&site, "site/others.yaml", format!("{phone_1}{phone_2}{rest}"));
+    let folder = small.parent().unwrap();
+    write(&site, "site/lines.yaml", lines(LARGE, None));
+    let dry = applied(&site, folder, &["--dry-run"]);
+    assert!(dry.contains("created    Line 31999  (") && dry.contains("0 deleted; a dry run"), "{dry:.2000}");
+    assert_eq!(site.json(&["line", "list"])["lines"].as_array().unwrap().len(), 0);
+    let told = applied(&site, folder, &[]);
+    assert!(told.contains("12003 created, 1 updated, 0 unchanged"), "{told:.2000}");
+
+    write(&site, "site/lines.yaml", lines(LARGE, Some((7_000, "another"))));
+    let changed = phone("0012.da8a.c43e", "description: desk\n");
+    write(&site, "site/others.yaml", format!("{phone_1}{changed}{rest}"));
+    let told = applied(&site, folder, &["--prune", "--yes"]);
+    assert!(told.contains("description: \"a line\" -> \"another\""), "{told:.2000}");
+    assert!(told.contains("0 created, 2 updated, 12002 unchanged, 0 deleted"), "{told:.2000}");
+
+    let long = "x".repeat(200);
+    write(&site, "site/lines.yaml", lines(LARGE, Some((9_000, &long))));
+    write(&site, "site/others.yaml", format!("{phone_1}{}", rest.replace("'31999'", "'32000'")));
+    let again = write(&site, "again.yaml", "kind: Phone\nname: SEP0012DA8AC43D\nmodel: '7960'\n");
+    let others = ["Phone", "ServiceParameters", "UserDeviceProfile"];
+    let before = exported(&site, &others);
+    let folder_name = folder.to_str().unwrap();
+    let output = site.roamctl(&["apply", "-f", folder_name, "-f", again.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
+    let said = errors(&output);
+    let place = format!("lines.yaml:{}: Line 29000: description:", 9_000 * 4 + 3);
+    assert!(said.contains(&place), "{said}");
+    assert!(said.contains("others.yaml:12: UserDeviceProfile agent: settings.lines[0].lines[0]:"), "{said}");
+    assert!(said.contains("(LL-8)") && said.contains("site/others.yaml:1 already"), "{said}");
+    assert_eq!(exported(&site, &others), before, "nothing is changed");
+    assert_eq!(site.json(&["line", "get", "29000"])["line"]["description"], "a line");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #[allow(dead_code, reason = "the tests of the stores use the rest")]
 #[path = "../../crates/store-sql/tests/postgres/starter.rs"]
-mod starter;
+pub(crate) mod starter;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -18,24 +18,17 @@ use tonic::transport::Endpoint;
 
 use self::starter::Server as Database;
 use crate::clients::{administrator, furnish, live, login, logout, phone_name, reason, sessions, user};
-use crate::process::{self, Server, Site, WITHIN, errors, roamline, text};
+use crate::process::{Site, WITHIN, errors, roamline, text};
 
 /// Agent and phone of the demo site.
 const LOGIN: [&str; 6] = ["login", "1001", "--phone", "SEP02005E005302", "--secret-file", "-"];
-
-/// `roamline up` on that database, which it brings up to date itself.
-fn up_on(site: &Site, url: &str) -> Server {
-    let mut up = site.up();
-    up.env("ROAMLINE_STORE__URL", url).env("ROAMLINE_STORE__MIGRATE", "auto");
-    process::start(up).unwrap_or_else(|output| panic!("the server did not start: {output}"))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_site_outlives_its_server_and_its_database() {
     let mut database = Database::start();
     let url = database.url("postgres");
-    let site = Site::new().with(&["--demo"]);
-    let server = up_on(&site, &url);
+    let site = Site::on_postgres(&url).with(&["--demo"]);
+    let server = site.start();
     assert!(
         server.report.contains("store") && !server.report.contains(starter::PASSWORD),
         "{}",
@@ -44,7 +37,7 @@ async fn the_demo_site_outlives_its_server_and_its_database() {
     let session = site.json_with_input(&LOGIN, "41001")["session"]["sessionId"].clone();
 
     server.kill();
-    let server = up_on(&site, &url);
+    let server = site.start();
     let admin = administrator(&site, &server).await;
     let mut client = sessions(&server, &admin);
     let found = live(&mut client).await;
@@ -70,8 +63,8 @@ async fn the_demo_site_outlives_its_server_and_its_database() {
 async fn sp_21_a_parameter_changed_through_one_server_is_in_force_on_the_other() {
     Database::of_all().create("two_servers");
     let url = Database::of_all().url("two_servers");
-    let (here, there) = (Site::new(), Site::new());
-    let (one, two) = (up_on(&here, &url), up_on(&there, &url));
+    let (here, there) = (Site::on_postgres(&url), Site::on_postgres(&url));
+    let (one, two) = (here.start(), there.start());
     assert!(!there.data().join("admin.toml").exists(), "the first server made the administrator");
     let admin = administrator(&here, &one).await;
     furnish(&one, &admin, 2).await;

@@ -60,6 +60,7 @@ pub(crate) fn roamline(home: &Path) -> Command {
 pub(crate) struct Site {
     home: TempDir,
     options: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// A running server. It is killed when the value is dropped.
@@ -78,7 +79,16 @@ pub(crate) struct Server {
 impl Site {
     /// An empty home.
     pub(crate) fn new() -> Self {
-        Self { home: TempDir::new().expect("a directory for the test"), options: Vec::new() }
+        let home = TempDir::new().expect("a directory for the test");
+        Self { home, options: Vec::new(), environment: Vec::new() }
+    }
+
+    /// An empty home whose server keeps everything in that PostgreSQL database, which it brings up to date itself.
+    pub(crate) fn on_postgres(url: &str) -> Self {
+        let mut site = Self::new();
+        site.environment.push(("ROAMLINE_STORE__URL".into(), url.into()));
+        site.environment.push(("ROAMLINE_STORE__MIGRATE".into(), "auto".into()));
+        site
     }
 
     /// More arguments for `roamline up`.
@@ -106,7 +116,7 @@ impl Site {
     pub(crate) fn up_on(&self, listen: &str) -> Command {
         let mut command = roamline(self.home());
         command.args(["up", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--data"]);
-        command.arg(self.data()).args(&self.options);
+        command.arg(self.data()).args(&self.options).envs(self.environment.iter().cloned());
         command
     }
 

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use ::csv::Writer;
 use clap::{Args, Subcommand};
 use prost_reflect::DynamicMessage;
-use tempfile::NamedTempFile;
 
 use super::columns::{Column, Kind};
 use super::list;
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::{Out, remark};
+use crate::whole::Place;
 
 /// What else an export writes.
 #[derive(Debug, Subcommand)]
@@ -39,23 +39,25 @@ pub(crate) struct Csv {
 
 pub(crate) async fn run(command: ExportCsv, client: &Client, out: &mut Out) -> Result<(), Failure> {
     let ExportCsv::Csv(args) = command;
+    // A file is there whole or not at all.
+    let failed = |error: io::Error| {
+        Failure::usage(format!("cannot write {}: {error}", args.file.display()))
+            .hint("`-` is standard output")
+    };
+    let to_stdout = args.file == Path::new("-");
+    let place = if to_stdout { None } else { Some(Place::new(&args.file).map_err(failed)?) };
     let mut spool = Spool::new(&args.kind)?;
     list::for_each(&args.kind, &args.filter, client, |message| spool.add(&message)).await?;
     let rows = spool.rows;
-    if args.file == Path::new("-") {
+    let Some(place) = place else {
         let mut writer = Writer::from_writer(io::stdout().lock());
         spool.write(&mut writer)?;
         return Ok(());
-    }
-    // A file is there whole or not at all.
-    let failed = |error: io::Error| Failure::usage(format!("cannot write {}: {error}", args.file.display()));
-    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-    let mut writer = Writer::from_writer(file);
+    };
+    let mut writer = Writer::from_writer(place.begin().map_err(failed)?);
     spool.write(&mut writer)?;
     let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(&args.file).map_err(|error| failed(error.error))?;
+    place.put(file).map_err(failed)?;
     if !out.is_json() {
         remark(&format!("{rows} rows written to {}", args.file.display()));
     }

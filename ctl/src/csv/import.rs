@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use clap::Args;
 use prost_types::FieldMask;
@@ -13,12 +14,13 @@ use super::columns::Kind;
 use super::layout::{Action, Layout};
 use super::lines::{self, Lines};
 use super::reader::{Reader, Record};
-use super::report::{Entry, Report, Status};
+use super::report::{self, Entry, Report, Status};
 use super::survey::{self, Digesting, Next, Survey, Unfit};
-use crate::bulk::{Bulk, Chunk, Progress};
+use crate::bulk::{Bulk, Chunk, Progress, interrupted, unheard, unlisted};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::{Out, remark};
+use crate::whole;
 
 /// Times that a commit is asked for that leaves rows out.
 const MOST_COMMITS: usize = 20;
@@ -52,6 +54,9 @@ pub(crate) struct ImportCsv {
 }
 
 pub(crate) async fn run(args: ImportCsv, client: &Client, out: &mut Out) -> Result<(), Failure> {
+    if args.report.as_ref().is_some_and(|report| whole::is_same(report, &args.file)) {
+        return Err(Failure::usage("--report would write over the file that is imported"));
+    }
     let survey = look(&args)?;
     if !survey.layout.ignored().is_empty() {
         remark(&format!("ignored columns: {}", survey.layout.ignored().join(", ")));
@@ -60,22 +65,53 @@ pub(crate) async fn run(args: ImportCsv, client: &Client, out: &mut Out) -> Resu
         remark("PINs and passwords are not imported: set them with `roamctl credential set`");
     }
     let token = token(&args, &survey.digest);
-    // A dry run tells about every row, so it always begins with the first.
-    let bulk = match args.dry_run || args.restart {
-        true => Bulk::start_anew(client, &token).await?,
-        false => Bulk::start(client, &token).await?,
-    };
+    let bulk = begin(&args, client, &token).await?;
     let mut run = Run::new(&args, client, bulk, survey)?;
+    // Once it was asked for, an interrupt ends nothing by itself any more.
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     let staged = tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => Err(run.interrupted()),
+        _ = &mut interrupt => {
+            run.progress.end();
+            return Err(run.interrupted());
+        }
         staged = run.stage_all() => staged,
     };
     run.progress.end();
-    if let Err(stop) = staged {
-        return run.stopped(stop).await;
+    let may_hold = staged.is_ok() && !args.dry_run;
+    tokio::select! {
+        biased;
+        _ = &mut interrupt => Err(interrupted(may_hold, telling(args.action))),
+        ended = run.end(staged, out) => ended,
     }
-    run.finish(out).await
+}
+
+/// Begins the import, or finds it where it was interrupted.
+async fn begin<'a>(args: &ImportCsv, client: &'a Client, token: &str) -> Result<Bulk<'a>, Failure> {
+    // A dry run tells about every row, so it always begins with the first.
+    if args.dry_run || args.restart {
+        return Bulk::start_anew(client, token).await;
+    }
+    let bulk = Bulk::start(client, token).await?;
+    // Created lines are staged as well, so that the number of what is staged does not say how many rows were refused.
+    let is_unknown = args.continue_on_error
+        && args.create_lines
+        && bulk.next_row() > 1
+        && !args.report.as_deref().is_some_and(report::is_report);
+    if !is_unknown {
+        return Ok(bulk);
+    }
+    remark("no report says which rows the interrupted import has refused: it begins again");
+    Bulk::start_anew(client, token).await
+}
+
+/// How one sees what has become of an import.
+fn telling(action: Action) -> &'static str {
+    match action {
+        Action::Add | Action::Put => "`--action put --dry-run` tells: what holds is unchanged there",
+        Action::Update => "`--dry-run` tells: what holds is unchanged there",
+        Action::Delete => "`--dry-run` tells: what is deleted is not there",
+    }
 }
 
 /// The same for the same file and the same wishes, so that an interrupted import is found again.
@@ -181,6 +217,8 @@ struct Run<'a> {
     lines: Option<Lines>,
     progress: Progress,
     unchanged: u64,
+    /// Rows that an earlier run has refused and the report does not have.
+    untold: u64,
 }
 
 impl<'a> Run<'a> {
@@ -189,6 +227,8 @@ impl<'a> Run<'a> {
         if resumed_at > 1 {
             remark(&format!("an interrupted import goes on with row {resumed_at} of {}", survey.rows));
         }
+        let report = Report::open(args.report.as_deref(), resumed_at)?;
+        let not_staged = (resumed_at - 1).saturating_sub(bulk.staged_count());
         Ok(Self {
             args,
             client,
@@ -197,7 +237,8 @@ impl<'a> Run<'a> {
             digest: survey.digest,
             rows: survey.rows,
             resumed_at,
-            report: Report::open(args.report.as_deref(), resumed_at)?,
+            untold: not_staged.saturating_sub(report.refused),
+            report,
             places: Places::default(),
             lines: args.create_lines.then(Lines::default),
             progress: Progress::new(survey.rows, resumed_at - 1),
@@ -205,10 +246,10 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn interrupted(&self) -> Stop {
+    fn interrupted(&self) -> Failure {
         let told =
             format!("interrupted before row {} of {}; nothing was changed", self.bulk.next_row(), self.rows);
-        Stop::Failure(Failure::other(told).hint("the same command goes on there; --restart begins again"))
+        Failure::other(told).hint("the same command goes on there; --restart begins again")
     }
 
     /// Reads the file for the second time and stages it.
@@ -232,7 +273,13 @@ impl<'a> Run<'a> {
                 Next::Record(record) => {
                     next_row = record.row + 1;
                     self.places.note(record.row, record.line);
-                    self.take(&record, mask.as_ref(), &mut chunk, &mut bad)?;
+                    if let Some((row, joined_by)) = self.take(&record, mask.as_ref(), &mut bad)? {
+                        if !chunk.has_room(joined_by) {
+                            let rows = std::mem::take(&mut chunk).rows;
+                            self.stage(rows, record.row, std::mem::take(&mut bad)).await?;
+                        }
+                        chunk.push(row, joined_by);
+                    }
                 }
             }
             if chunk.is_full() {
@@ -243,42 +290,51 @@ impl<'a> Run<'a> {
         self.same_file(reader)
     }
 
-    /// Adds a row to the chunk, or what is wrong with it to what is bad; rows that are staged already are passed over.
+    /// A row to stage and how many lines may join it, or what is wrong with it added to what is bad; rows that are staged
+    /// already are passed over.
     fn take(
         &mut self,
         record: &Record,
         mask: Option<&FieldMask>,
-        chunk: &mut Chunk,
         bad: &mut Vec<Entry>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<(ImportRow, usize)>, Failure> {
         let staged = record.row < self.resumed_at;
         if staged && self.lines.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let message = match survey::row(&self.layout, record) {
             Ok(message) => message,
             Err(entries) => {
                 bad.extend(entries.into_iter().filter(|_| !staged));
-                return Ok(());
+                return Ok(None);
             }
         };
         let resource = self.args.kind.resource(message)?;
         if let Some(lines) = self.lines.as_mut().filter(|_| staged) {
             lines.know(&resource);
-            return Ok(());
+            return Ok(None);
         }
         let joined_by = self.lines.as_ref().map_or(0, |lines| lines.needed(&resource));
         let (row, action) = (record.row, self.args.action.wire().into());
-        chunk
-            .push(ImportRow { row, action, resource: Some(resource), update_mask: mask.cloned() }, joined_by);
-        Ok(())
+        let row = ImportRow { row, action, resource: Some(resource), update_mask: mask.cloned() };
+        Ok(Some((row, joined_by)))
     }
 
     /// Stages a chunk. Bad rows are reported before the import goes on without them.
     async fn stage(&mut self, mut rows: Vec<ImportRow>, next_row: u64, bad: Vec<Entry>) -> Result<(), Stop> {
         self.report.add(bad)?;
         if let Some(lines) = &mut self.lines {
-            lines.add_missing(&mut rows, self.client).await?;
+            let crowded = lines.add_missing(&mut rows, self.client).await?;
+            let text = "names more lines that are not there than can be created with it: create them first";
+            let crowded: Vec<Entry> = crowded
+                .into_iter()
+                .map(|row| Entry::refused(row, self.places.line(row), "settings.lines", text))
+                .collect();
+            let stops = !crowded.is_empty() && !self.args.dry_run && !self.args.continue_on_error;
+            self.report.add(crowded)?;
+            if stops {
+                return Err(Stop::Refused("rows are refused; nothing was changed"));
+            }
         }
         let mut dropped = BTreeSet::new();
         while !rows.is_empty() {
@@ -331,6 +387,13 @@ impl<'a> Run<'a> {
         Stop::Refused("the file changed while it was read; nothing was changed in the directory")
     }
 
+    async fn end(self, staged: Result<(), Stop>, out: &mut Out) -> Result<(), Failure> {
+        match staged {
+            Ok(()) => self.finish(out).await,
+            Err(stop) => self.stopped(stop).await,
+        }
+    }
+
     /// Ends an import that did not come to its commit.
     async fn stopped(self, stop: Stop) -> Result<(), Failure> {
         match stop {
@@ -356,19 +419,18 @@ impl<'a> Run<'a> {
         };
         for _ in 0..MOST_COMMITS {
             let Some(done) = self.bulk.commit(how.clone()).await? else {
-                remark("everything holds; the answer that counted it was lost");
-                return self.tell(None, out);
+                return Err(unheard(!self.args.dry_run, telling(self.args.action)));
             };
             let told: Vec<Entry> =
                 done.problems.iter().map(|problem| self.entry(problem, Status::Refused)).collect();
-            // Where very many rows are left out, the server wants to be asked again.
+            // Where others change the directory meanwhile, other rows stand in the way the next time.
             let left_out = how.skip_refused && !told.is_empty() && told.iter().all(|entry| entry.row > 0);
             self.report.add(told)?;
             if done.committed || !left_out {
                 if !done.committed {
                     self.bulk.discard().await?;
                 }
-                return self.tell(Some(&done), out);
+                return self.tell(&done, out);
             }
         }
         Err(Failure::new(Exit::Conflict, "the directory changes faster than the import can be made to hold")
@@ -376,10 +438,11 @@ impl<'a> Run<'a> {
     }
 
     /// Says what was done, and fails where rows were refused.
-    fn tell(&self, done: Option<&CommitImportResponse>, out: &mut Out) -> Result<(), Failure> {
-        let Report { refused: bad, warnings, .. } = self.report;
+    fn tell(&self, done: &CommitImportResponse, out: &mut Out) -> Result<(), Failure> {
+        let unlisted = unlisted(done);
+        let (bad, warnings) = (self.report.refused + self.untold + unlisted, self.report.warnings);
         let dry_run = self.args.dry_run;
-        let committed = done.is_none_or(|done| done.committed);
+        let CommitImportResponse { committed, created_count, updated_count, deleted_count, .. } = *done;
         if out.is_json() {
             out.value(&json!({
                 "kind": self.args.kind.word(),
@@ -388,26 +451,24 @@ impl<'a> Run<'a> {
                 "committed": committed,
                 "rows": self.rows,
                 "resumedAtRow": self.resumed_at,
-                "created": done.map(|done| done.created_count),
-                "updated": done.map(|done| done.updated_count),
-                "deleted": done.map(|done| done.deleted_count),
+                "created": created_count,
+                "updated": updated_count,
+                "deleted": deleted_count,
                 "unchanged": self.unchanged,
                 "refused": bad,
                 "warnings": warnings,
             }))?;
         } else {
-            let changes = done.map(|done| {
-                let CommitImportResponse { created_count, updated_count, deleted_count, .. } = done;
-                format!("{created_count} created, {updated_count} updated, {deleted_count} deleted, ")
-            });
+            let changes =
+                format!("{created_count} created, {updated_count} updated, {deleted_count} deleted");
             let end = match (dry_run, committed) {
                 (true, _) => "a dry run: nothing was changed",
                 (false, true) => "done",
                 (false, false) => "nothing was changed",
             };
-            let (rows, changes, unchanged) = (self.rows, changes.unwrap_or_default(), self.unchanged);
+            let (rows, unchanged) = (self.rows, self.unchanged);
             out.text(&format!(
-                "{rows} rows: {changes}{unchanged} unchanged, {bad} refused, {warnings} warnings; {end}"
+                "{rows} rows: {changes}, {unchanged} unchanged, {bad} refused, {warnings} warnings; {end}"
             ))?;
         }
         if bad == 0 && (committed || dry_run) {
@@ -418,7 +479,17 @@ impl<'a> Run<'a> {
             (false, true) => format!("{bad} of {} rows were refused; the others hold", self.rows),
             (false, false) => format!("{bad} of {} rows are refused; nothing was changed", self.rows),
         };
-        Err(refused(self.args, &self.report, &what))
+        let mut failure = refused(self.args, &self.report, &what);
+        if self.untold > 0 {
+            let (rows, before) = (self.untold, self.resumed_at);
+            failure = failure.detail(format!(
+                "{rows} rows before row {before} were refused before the interruption: no report lists them"
+            ));
+        }
+        if unlisted > 0 {
+            failure = failure.detail(format!("{unlisted} rows more than the server lists in an answer"));
+        }
+        Err(failure)
     }
 }
 

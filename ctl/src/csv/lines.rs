@@ -8,6 +8,7 @@ use roamline_proto::profile::{
     BatchGetLinesRequest, DeviceSettings, ImportAction, ImportRow, Line, Resource, resource::Kind,
 };
 
+use crate::bulk::MOST_ROWS;
 use crate::client::Client;
 use crate::directory::ask;
 use crate::exit::Failure;
@@ -29,29 +30,43 @@ impl Lines {
         self.known.extend(named(resource).map(ToOwned::to_owned));
     }
 
-    /// Puts the lines that are missing before the rows that name them.
+    /// Puts the lines that are missing before the rows that name them. A row that would have more of them than a request
+    /// holds is taken out; the numbers of such rows.
     pub(super) async fn add_missing(
         &mut self,
         rows: &mut Vec<ImportRow>,
         client: &Client,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<u64>, Failure> {
         let resources = rows.iter().filter_map(|row| row.resource.as_ref());
         let names: BTreeSet<&str> =
             resources.flat_map(named).filter(|name| !self.known.contains(*name)).collect();
         if names.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let names: Vec<String> = names.into_iter().map(ToOwned::to_owned).collect();
         self.known.extend(names.iter().cloned());
-        let answer = ask!(client, LineServiceClient::batch_get_lines, BatchGetLinesRequest { names })?;
-        let mut missing: BTreeSet<String> = answer.not_found.into_iter().collect();
+        let mut missing = BTreeSet::new();
+        for names in names.chunks(MOST_ROWS) {
+            let request = BatchGetLinesRequest { names: names.to_vec() };
+            let answer = ask!(client, LineServiceClient::batch_get_lines, request)?;
+            missing.extend(answer.not_found);
+        }
+        let mut crowded = Vec::new();
         for row in std::mem::take(rows) {
             let wanted: Vec<String> =
                 row.resource.iter().flat_map(named).filter_map(|name| missing.take(name)).collect();
+            if wanted.len() >= MOST_ROWS {
+                for name in &wanted {
+                    self.known.remove(name);
+                }
+                missing.extend(wanted);
+                crowded.push(row.row);
+                continue;
+            }
             rows.extend(wanted.into_iter().map(|name| new_line(row.row, name)));
             rows.push(row);
         }
-        Ok(())
+        Ok(crowded)
     }
 }
 

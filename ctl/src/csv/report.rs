@@ -9,6 +9,7 @@ use ::csv::Writer;
 
 use super::reader::{Reader, Record};
 use crate::exit::Failure;
+use crate::whole::Place;
 
 const HEADER: [&str; 6] = ["row", "line", "status", "field", "rule", "message"];
 /// Problems that are told without a report.
@@ -96,8 +97,8 @@ impl Report {
             return Ok(file);
         }
         // The file is written anew beside itself, so that no crash leaves half of it.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut writer = Writer::from_writer(tempfile::NamedTempFile::new_in(folder)?);
+        let place = Place::new(path)?;
+        let mut writer = Writer::from_writer(place.begin()?);
         writer.write_record(HEADER)?;
         for record in &kept {
             writer.write_record(&record.cells)?;
@@ -107,9 +108,7 @@ impl Report {
                 _ => self.warnings += 1,
             }
         }
-        let new = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-        new.as_file().sync_all()?;
-        new.persist(path)?;
+        place.put(writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)?;
         file = OpenOptions::new().write(true).open(path)?;
         file.seek(SeekFrom::End(0))?;
         Ok(file)
@@ -161,14 +160,22 @@ impl Report {
     }
 }
 
+/// The file, behind its header; `None` where it is no report.
+fn earlier(path: &Path) -> Option<Reader<BufReader<File>>> {
+    // A pipe or a terminal would be waited for.
+    let file = File::open(path).ok().filter(|_| path.is_file())?;
+    let mut reader = Reader::new(BufReader::new(file));
+    matches!(reader.next(), Ok(Some(header)) if header.cells == HEADER).then_some(reader)
+}
+
+/// Whether an earlier run has left a report there.
+pub(super) fn is_report(path: &Path) -> bool {
+    earlier(path).is_some()
+}
+
 /// The entries of an earlier run about rows before this one; none where the file is not such a report.
 fn kept(path: &Path, from_row: u64) -> Vec<Record> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let mut reader = Reader::new(BufReader::new(file));
-    match reader.next() {
-        Ok(Some(header)) if header.cells == HEADER => {}
-        _ => return Vec::new(),
-    }
+    let Some(mut reader) = earlier(path) else { return Vec::new() };
     let mut kept = Vec::new();
     // What follows a half-written record was half-written as well.
     while let Ok(Some(record)) = reader.next() {

@@ -13,8 +13,8 @@ use super::yaml::{Content, Entry, Node, Problem};
 use super::{files, typed, yaml};
 use crate::exit::{Exit, Failure};
 
-/// What one apply may carry.
-const MOST_RESOURCES: usize = 10_000;
+/// What one apply may declare: as many changes as one import takes.
+const MOST_RESOURCES: usize = 1_000_000;
 
 /// A resource and where it is declared.
 #[derive(Debug)]
@@ -53,6 +53,16 @@ impl Document {
             (line, content) = (at, Some(found));
         }
         line
+    }
+
+    /// `FILE:LINE: TITLE: FIELD: TEXT`, at the line of the field; without one, at that of the resource.
+    pub(super) fn told(&self, path: &str, text: &str) -> String {
+        let (file, line, title) = (&self.file, self.line_of(path), self.kind.title(&self.key));
+        if path.is_empty() {
+            format!("{file}:{line}: {title}: {text}")
+        } else {
+            format!("{file}:{line}: {title}: {path}: {text}")
+        }
     }
 
     /// As the server takes it.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use super::yaml::Problem;
 use crate::exit::Failure;
 
+/// What to do about a file that is too large.
+pub(super) const SPLIT: &str = "split it, a directory of files is applied as one";
 /// No file may be larger.
 const LONGEST: u64 = 16 * 1024 * 1024;
 /// How a file of a directory is known.
@@ -68,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<Result<Vec<u8>, Problem>, Failure> {
         if path == Path::new("-") { limited(io::stdin().lock()) } else { File::open(path).and_then(limited) };
     let bytes = read.map_err(|error| cannot_read(path, &error))?;
     if bytes.len() as u64 > LONGEST {
-        return Ok(Err((1, "the file is larger than 16 MiB: split it".to_owned())));
+        return Ok(Err((1, format!("the file is larger than 16 MiB: {SPLIT}"))));
     }
     Ok(Ok(bytes))
 }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
+use super::files::SPLIT;
 use super::words::quoted;
 
 /// Nothing that a resource says lies deeper.
 const DEEPEST: usize = 32;
-/// Values in a file: 10,000 resources of a hundred.
+/// Values in a file: 10,000 resources of a hundred. Files together may have more.
 const MOST_VALUES: usize = 1_000_000;
 /// Values in a file that anchors name, and that aliases repeat.
 const MOST_REPEATED: usize = 100_000;
@@ -139,7 +140,9 @@ impl<'a> Reader<'a> {
         let before = self.values;
         self.values += 1;
         if self.values > self.most {
-            return Err((line, format!("the file holds more than {} values up to here", self.most)));
+            let told =
+                format!("the file holds more than {} values up to here, and may be no larger", self.most);
+            return Err((line, format!("{told}: {SPLIT}")));
         }
         let anchor = event.anchor_id();
         let content = match event {

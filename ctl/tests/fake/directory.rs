@@ -33,12 +33,20 @@ pub(crate) struct Directory {
     pub(crate) lost: usize,
     /// Answers to `CommitImport` that get lost.
     pub(crate) lost_commits: usize,
+    /// Imports are gone when such an answer is.
+    pub(crate) swept: bool,
+    /// Problems that an answer to `CommitImport` has room for, where that is not for all.
+    pub(crate) most_problems: Option<usize>,
     /// The row at which staging stops.
     pub(crate) stop_at: Option<u64>,
+    /// Whether a commit stops before it is made.
+    pub(crate) stop_at_commit: bool,
     /// What was asked, in order.
     pub(crate) calls: Vec<String>,
     /// The last `StageImport`.
     pub(crate) seen: Option<StageImportRequest>,
+    /// The last `CommitImport`.
+    pub(crate) seen_commit: Option<CommitImportRequest>,
 }
 
 /// The kind and the name of a resource.
@@ -71,14 +79,15 @@ impl Directory {
         found.ok_or_else(|| Refusal::new(ErrorReason::ImportNotFound, "there is no such import").into())
     }
 
-    fn problem(&self, row: &ImportRow) -> Option<ImportProblem> {
+    fn problem(&self, import_id: &str, row: &ImportRow) -> Option<ImportProblem> {
         let name = name(row.resource.as_ref().unwrap());
         let there = self.resources.contains_key(&name);
         let problem = |field: &str, rule: &str, message: &str| {
             let (field, rule, message) = (field.to_owned(), rule.to_owned(), message.to_owned());
             Some(ImportProblem { row: row.row, field, rule, message })
         };
-        let staged = self.imports.iter().flat_map(|import| &import.staged);
+        let of_import = self.imports.iter().filter(|import| import.id == import_id);
+        let staged = of_import.flat_map(|import| &import.staged);
         let first = staged
             .filter(|staged| super::directory::name(staged.resource.as_ref().unwrap()) == name)
             .map(|row| row.row)
@@ -100,7 +109,8 @@ impl Directory {
             let refusal = Refusal::new(ErrorReason::ImportRowUnexpected, "another row comes next");
             return Err(refusal.with("nextRow", next_row.to_string()).into());
         }
-        let problems: Vec<ImportProblem> = asked.rows.iter().filter_map(|row| self.problem(row)).collect();
+        let problems: Vec<ImportProblem> =
+            asked.rows.iter().filter_map(|row| self.problem(&asked.import_id, row)).collect();
         if problems.is_empty() || !asked.all_or_none {
             let bad: Vec<u64> = problems.iter().map(|problem| problem.row).collect();
             let import = self.open(&asked.import_id)?;
@@ -124,7 +134,8 @@ impl Directory {
                 ..ImportProblem::default()
             })
             .collect();
-        let mut answer = CommitImportResponse { problems, ..CommitImportResponse::default() };
+        let refused_count = problems.len() as u64;
+        let mut answer = CommitImportResponse { problems, refused_count, ..CommitImportResponse::default() };
         if !answer.problems.is_empty() && !asked.skip_refused {
             return Ok(answer);
         }
@@ -148,6 +159,7 @@ impl Directory {
             self.imports.retain(|import| import.id != asked.import_id);
             answer.committed = true;
         }
+        answer.problems.truncate(self.most_problems.unwrap_or(usize::MAX));
         Ok(answer)
     }
 }
@@ -202,11 +214,20 @@ impl ImportService for Fake {
     async fn commit_import(&self, request: Request<CommitImportRequest>) -> Answer<CommitImportResponse> {
         self.authorize(&request)?;
         let asked = request.into_inner();
+        let stop = self.directory().stop_at_commit;
+        if stop {
+            self.stopped.notify_one();
+            self.go_on.notified().await;
+        }
         let mut directory = self.directory();
+        directory.seen_commit = Some(asked.clone());
         directory.calls.push(if asked.validate_only { "check" } else { "commit" }.to_owned());
         let answer = directory.commit(&asked)?;
         if directory.lost_commits > 0 {
             directory.lost_commits -= 1;
+            if directory.swept {
+                directory.imports.clear();
+            }
             return Err(lost());
         }
         Ok(Response::new(answer))
@@ -227,6 +248,7 @@ impl LineService for Fake {
     async fn batch_get_lines(&self, request: Request<BatchGetLinesRequest>) -> Answer<BatchGetLinesResponse> {
         self.authorize(&request)?;
         let names = request.into_inner().names;
+        assert!(names.len() <= 1_000);
         let directory = self.directory();
         let missing = |name: &String| !directory.resources.contains_key(&format!("line {name}"));
         let not_found = names.into_iter().filter(missing).collect();
