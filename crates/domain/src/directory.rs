@@ -1,5 +1,6 @@
 //! The resources of a cluster's directory: users, phones, profiles, lines. Each is what an administrator keeps; what
-//! is live on a phone stands in [`crate::phone_state`].
+//! is live on a phone stands in [`crate::phone_state`]. A store keeps each with a version that grows with every change, so
+//! that a change can be refused that was made from an older one (DP-20).
 
 mod device_pool;
 mod line;
@@ -63,7 +64,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, those first that others refer to.
+    /// All of them, those first that others refer to: the order in which a bulk change brings them (DP-19).
     pub const ALL: [Kind; 12] = [
         Kind::DevicePool,
         Kind::PhoneTemplate,

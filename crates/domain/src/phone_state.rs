@@ -202,7 +202,7 @@ pub struct PhoneState {
     pub generation: u64,
     /// The generation the phone said it wears.
     pub acknowledged: u64,
-    /// What it shall wear.
+    /// What it shall wear: as it was rendered, so that a change to the profile waits for the next login (DP-10).
     pub wears: Configuration,
     /// What it must still do.
     pub actions: Actions,

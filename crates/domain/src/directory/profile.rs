@@ -35,7 +35,8 @@ pub struct MadeFor {
     pub protocol: Protocol,
 }
 
-/// Everything a user brings to a phone (DP-2).
+/// Everything a user brings to a phone (DP-2). Its speed dials, busy lamps and subscriptions are part of it and go with
+/// it; lines and services are not (DP-9).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserDeviceProfile {
     /// Which.
