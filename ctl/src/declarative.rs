@@ -10,7 +10,6 @@ mod plan;
 mod prune;
 mod shown;
 mod typed;
-mod words;
 mod yaml;
 
 pub(crate) use apply::{Apply, Diff, diff, run as apply};

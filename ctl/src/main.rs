@@ -31,6 +31,7 @@ mod tables;
 mod templates;
 mod whole;
 mod words;
+mod wrong_words;
 
 use std::process::ExitCode;
 

@@ -29,7 +29,7 @@ pub use phone_template::PhoneTemplate;
 pub use presence_group::PresenceGroup;
 pub use profile::{
     AgentSettings, DefaultDeviceProfile, LineControl, LogoutProfile, MadeFor, UserDeviceProfile,
-    logout_profile_tags, user_profile_tags,
+    logout_profile_tags,
 };
 pub use user::{User, UserLoginTime};
 

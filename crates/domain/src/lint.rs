@@ -14,7 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::catalogue::Catalogue;
-use crate::directory::{Key, Kind, Resource, User, UserDeviceProfile};
+use crate::directory::{Key, Resource, User, UserDeviceProfile};
 use crate::name::{LineName, ModelName, ProfileName, UserId};
 use crate::parameters::ServiceParameters;
 use seen::Seen;
@@ -50,21 +50,6 @@ struct Bound {
 }
 
 impl<'a> Lint<'a> {
-    /// The kinds in the order in which their resources are to be seen: each after what it refers to.
-    pub const ORDER: [Kind; 11] = [
-        Kind::DevicePool,
-        Kind::PhoneTemplate,
-        Kind::LineTemplate,
-        Kind::PresenceGroup,
-        Kind::PhoneServiceDefinition,
-        Kind::Line,
-        Kind::UserDeviceProfile,
-        Kind::DefaultDeviceProfile,
-        Kind::LogoutProfile,
-        Kind::Phone,
-        Kind::User,
-    ];
-
     /// Of a cluster with these parameters, which are looked at themselves.
     pub fn new(parameters: ServiceParameters, catalogue: &'a Catalogue) -> Self {
         let seen = Seen { maximum_phones: parameters.maximum_phones, ..Seen::default() };
@@ -86,7 +71,7 @@ impl<'a> Lint<'a> {
         lint
     }
 
-    /// Looks at the next resource, in [`Self::ORDER`]. Parameters are those that were given at first.
+    /// Looks at the next resource, in the order of [`crate::directory::Kind::ALL`]. Parameters are those that were given at first.
     pub fn see(&mut self, resource: &Resource) {
         self.seen.see(resource);
         match resource {

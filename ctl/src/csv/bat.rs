@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::columns::{Column, Kind, MOST_ENTRIES};
 use super::{cells, locale};
+use crate::wrong_words::quoted;
 
 /// How a cell becomes one of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +169,7 @@ pub(super) fn layout(kind: &Kind, header: &[String]) -> Result<Layout, Vec<Strin
             problems.push(format!(
                 "column {}, {}, stands in column {first} already",
                 place + 1,
-                cells::quoted(name)
+                quoted(name)
             ));
         }
         // Lamps come after the speed dials.
@@ -294,10 +295,7 @@ fn value(take: Take, cell: &str) -> Result<String, String> {
             None => cell.replace('\\', ""),
         },
         Take::Locale => locale::tag(cell).ok_or_else(|| {
-            format!(
-                "{} is no user locale that is known here; write it as a BCP 47 tag, en-US",
-                cells::quoted(cell)
-            )
+            format!("{} is no user locale that is known here; write it as a BCP 47 tag, en-US", quoted(cell))
         })?,
         Take::Module => {
             let words = cell.split([' ', '-']);

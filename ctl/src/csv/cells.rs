@@ -3,10 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::wrong_words::{or_nearest, quoted};
 use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, Value};
-
-/// How much of a wrong word is repeated.
-const SHOWN: usize = 40;
 
 /// Reads a cell that is not empty.
 ///
@@ -151,25 +149,4 @@ pub(super) fn split(text: &str) -> Vec<String> {
 /// Has `;` and `\` stand for themselves.
 pub(super) fn escaped(item: &str) -> String {
     item.replace('\\', "\\\\").replace(';', "\\;")
-}
-
-/// The text between backticks, cut where it is long, without line ends.
-pub(super) fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
-}
-
-/// The wrong word, and the right one that it may mean, or all of them where they are few.
-pub(super) fn or_nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
-    let right: Vec<&str> = right.into_iter().collect();
-    let given = wrong.to_ascii_lowercase();
-    let distance = |word: &str| strsim::damerau_levenshtein(&given, word);
-    let near = |word: &&str| wrong.len() <= 200 && distance(word) <= 2.max(word.len() / 4);
-    match right.iter().copied().filter(|word| near(word)).min_by_key(|word| distance(word)) {
-        Some(nearest) => format!("{}; did you mean `{nearest}`?", quoted(wrong)),
-        None => format!("{}; there are {}", quoted(wrong), right.join(", ")),
-    }
 }

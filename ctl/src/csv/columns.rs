@@ -11,6 +11,7 @@ use roamline_proto::profile::Resource;
 
 use super::cells;
 use crate::exit::Failure;
+use crate::wrong_words::or_nearest;
 
 /// Entries of a list that can have columns.
 pub(super) const MOST_ENTRIES: u32 = 100;
@@ -109,7 +110,7 @@ impl Kind {
             let number = name.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap_or(1);
             let mut known: Vec<String> = self.flat().into_iter().map(|column| column.name).collect();
             known.extend(self.lists().iter().flat_map(|list| list.columns(number)).map(|column| column.name));
-            cells::or_nearest(name, known.iter().map(String::as_str))
+            or_nearest(name, known.iter().map(String::as_str))
         })
     }
 }
@@ -128,9 +129,10 @@ impl FromStr for Kind {
         let given = plain(text);
         let fits = |kind: &Kind| [plain(kind.field()), plain(kind.field()) + "s"].contains(&given);
         let words: Vec<String> = Self::all().iter().map(Self::word).collect();
-        Self::all().into_iter().find(fits).ok_or_else(|| {
-            format!("there is no kind {}", cells::or_nearest(text, words.iter().map(String::as_str)))
-        })
+        Self::all()
+            .into_iter()
+            .find(fits)
+            .ok_or_else(|| format!("there is no kind {}", or_nearest(text, words.iter().map(String::as_str))))
     }
 }
 

@@ -6,9 +6,10 @@ use clap::ValueEnum;
 use prost_reflect::DynamicMessage;
 use roamline_proto::profile::ImportAction;
 
+use super::bat;
 use super::columns::{self, CellProblem, Column, Kind};
 use super::reader::Record;
-use super::{bat, cells};
+use crate::wrong_words::quoted;
 
 /// What rows ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,7 +149,7 @@ fn own(kind: &Kind, header: &[String]) -> Result<Vec<Column>, Vec<String>> {
             problems.push(format!(
                 "column {}, {}, stands in column {first} already",
                 place + 1,
-                cells::quoted(name)
+                quoted(name)
             ));
             continue;
         }

@@ -8,10 +8,10 @@ use roamline_proto::profile::Resource;
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
-use super::words::{or_nearest, quoted};
 use super::yaml::{Content, Entry, Node, Problem};
 use super::{files, typed, yaml};
 use crate::exit::{Exit, Failure};
+use crate::wrong_words::{or_nearest, quoted};
 
 /// What one apply may declare: as many changes as one import takes.
 const MOST_RESOURCES: usize = 1_000_000;

@@ -34,11 +34,11 @@ use roamline_proto::profile::{
 use serde_json::Value;
 use tonic::{Code, Status};
 
-use super::words::or_nearest;
 use crate::client::Client;
 use crate::directory::ask;
 use crate::exit::Failure;
 use crate::output::json;
+use crate::wrong_words::or_nearest;
 
 /// Resources that one answer of the server carries.
 const PAGE: u32 = 200;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
-use super::words::{or_nearest, quoted};
 use super::yaml::{Content, Entry, Node, Problem};
+use crate::wrong_words::{or_nearest, quoted};
 
 /// Whether only the server writes a field of that message.
 pub(super) fn is_output(message: &MessageDescriptor, field: &str) -> bool {

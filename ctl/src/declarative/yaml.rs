@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::files::SPLIT;
-use super::words::quoted;
+use crate::wrong_words::quoted;
 
 /// Nothing that a resource says lies deeper.
 const DEEPEST: usize = 32;

@@ -1,6 +1,6 @@
 //! What is wrong with the directory as a whole: it is read page by page and never held whole.
 
-use roamline_domain::directory::{Key, Resource};
+use roamline_domain::directory::{Key, Kind, Resource};
 use roamline_domain::lint::{Lint, LintFinding};
 use roamline_proto::refusal::Refusal;
 use roamline_store::ListQuery;
@@ -20,7 +20,7 @@ impl Profile {
             _ => return Err(refusal::internal("the store gave no parameters")),
         };
         let mut lint = Lint::new(parameters, self.catalogue);
-        for kind in Lint::ORDER {
+        for kind in Kind::ALL {
             let mut after: Option<String> = None;
             loop {
                 let query = ListQuery::names_after(after.as_deref(), PAGE);

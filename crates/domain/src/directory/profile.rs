@@ -82,18 +82,12 @@ pub fn logout_profile_tags(phones: u32) -> RangeInclusive<u32> {
     1..=phones
 }
 
-/// The tags that user profiles may have on a router that allows so many phones (DP-8). Our profiles have names.
-pub fn user_profile_tags(phones: u32) -> RangeInclusive<u32> {
-    1..=phones.saturating_mul(3)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn dp_8_a_router_has_three_times_as_many_user_profiles_as_logout_profiles() {
-        assert_eq!((logout_profile_tags(42), user_profile_tags(42)), (1..=42, 1..=126));
-        assert_eq!(*user_profile_tags(u32::MAX).end(), u32::MAX);
+    fn dp_8_tags_of_logout_profiles_end_with_the_phones_allowed() {
+        assert_eq!(logout_profile_tags(42), 1..=42);
     }
 }

@@ -4,7 +4,7 @@
 const SHOWN: usize = 40;
 
 /// The text between backticks, cut where it is long, without line ends.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
@@ -13,7 +13,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The wrong word, and the right one that it may mean, or all of them.
-pub(super) fn or_nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn or_nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
     let right: Vec<&str> = right.into_iter().collect();
     let given = wrong.to_ascii_lowercase();
     let near = |word: &&&str| {
