@@ -1,13 +1,17 @@
-//! Verifies tokens locally, with keys that are fetched when one turns up that is not known yet.
+//! Verifies tokens locally, with keys that are fetched when one turns up that is not known yet. A token's signature is
+//! checked once; its times are, at every use.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use quick_cache::sync::Cache;
 use roamline_proto::auth::JsonWebKey;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -20,6 +24,8 @@ use crate::jwks::KeySet;
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// How far the clocks of two machines may be apart, in seconds.
 const LEEWAY: i64 = 5;
+/// Tokens whose signatures are remembered.
+const REMEMBERED: usize = 20_000;
 /// The keys are fetched at most this often.
 const FETCH_EVERY: Duration = Duration::from_secs(1);
 /// A fetch that takes longer has failed.
@@ -66,7 +72,21 @@ pub struct Verifier {
     validation: Validation,
     source: Arc<dyn KeySource>,
     keys: ArcSwap<KeySet>,
+    /// How often the keys have been replaced: what was verified with earlier ones counts no more.
+    replaced: AtomicU64,
+    verified: Cache<Digest, Verified>,
     last_fetch: Mutex<Option<Fetch>>,
+}
+
+/// The SHA-256 of a token.
+type Digest = [u8; 32];
+
+/// A token whose signature, issuer and audience are good.
+#[derive(Clone)]
+struct Verified {
+    claims: Arc<Claims>,
+    /// By which keys.
+    keys: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -85,23 +105,25 @@ impl Verifier {
         // The library compares with the system's clock; ours is an argument.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { validation, source, keys: ArcSwap::default(), last_fetch: Mutex::new(None) }
+        Self {
+            validation,
+            source,
+            keys: ArcSwap::default(),
+            replaced: AtomicU64::new(0),
+            verified: Cache::new(REMEMBERED),
+            last_fetch: Mutex::new(None),
+        }
     }
 
     /// The claims of a token that is good at `now`, give or take five seconds.
     ///
     /// # Errors
     /// Why it is not believed.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
-        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
-        if header.alg != Algorithm::ES256 {
-            return Err(TokenError::Untrusted);
-        }
-        let key = self.key(&header.kid.ok_or(TokenError::Malformed)?).await?;
-        let claims = decode::<Claims>(token, &key, &self.validation).map_err(|error| refused(&error))?.claims;
+        let claims = self.signed(token).await?;
         let second = now.as_second();
         if second >= claims.exp.saturating_add(LEEWAY) {
             return Err(TokenError::Expired);
@@ -110,6 +132,30 @@ impl Verifier {
             return Err(TokenError::NotYetValid);
         }
         Ok(claims)
+    }
+
+    /// The claims of a token that was signed by this cluster for this cluster, at whatever time.
+    async fn signed(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
+        let digest = digest(token);
+        let keys = self.replaced.load(Ordering::SeqCst);
+        if let Some(known) = self.verified.get(&digest)
+            && known.keys == keys
+        {
+            return Ok(known.claims);
+        }
+        let claims = Arc::new(self.decode(token).await?);
+        // Keys that were replaced meanwhile count as the earlier ones: the next use verifies anew.
+        self.verified.insert(digest, Verified { claims: Arc::clone(&claims), keys });
+        Ok(claims)
+    }
+
+    async fn decode(&self, token: &str) -> Result<Claims, TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+        if header.alg != Algorithm::ES256 {
+            return Err(TokenError::Untrusted);
+        }
+        let key = self.key(&header.kid.ok_or(TokenError::Malformed)?).await?;
+        Ok(decode::<Claims>(token, &key, &self.validation).map_err(|error| refused(&error))?.claims)
     }
 
     /// The caller behind a token that is good at `now`.
@@ -128,7 +174,7 @@ impl Verifier {
             return Err(TokenError::Malformed);
         }
         let scopes = claims.scope.split_ascii_whitespace().map(str::to_owned).collect();
-        Ok(Caller { name: claims.sub, kind, scopes, source })
+        Ok(Caller { name: claims.sub.clone(), kind, scopes, source })
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, TokenError> {
@@ -157,6 +203,7 @@ impl Verifier {
         let failed = match fetched {
             Ok(Ok(keys)) => {
                 self.keys.store(Arc::new(KeySet::of(&keys)));
+                self.replaced.fetch_add(1, Ordering::SeqCst);
                 false
             }
             Ok(Err(error)) => {
@@ -170,6 +217,12 @@ impl Verifier {
         };
         Fetch { at: Instant::now(), failed }
     }
+}
+
+fn digest(token: &str) -> Digest {
+    let mut bytes = Digest::default();
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    bytes
 }
 
 fn refused(error: &jsonwebtoken::errors::Error) -> TokenError {

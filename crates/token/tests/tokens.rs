@@ -151,6 +151,36 @@ async fn known_keys_stay_when_the_publisher_is_down() {
     assert!(verifier.verify(&token(&known), at(3)).await.is_ok());
 }
 
+/// What was verified with keys that are published no longer is believed no longer.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_good_is_not_trusted_once_its_key_has_gone() {
+    let (old, new) = (signer("old"), signer("new"));
+    let published = Published::of(&[&old]);
+    let verifier = Verifier::new(CLUSTER, CLUSTER, Arc::clone(&published) as Arc<dyn KeySource>);
+    let token_of_old = token(&old);
+    for _ in 0..2 {
+        assert!(verifier.verify(&token_of_old, at(1)).await.is_ok());
+    }
+    published.set(&[&new]);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(verifier.verify(&token(&new), at(3)).await.is_ok());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(verifier.verify(&token_of_old, at(5)).await, Err(TokenError::Untrusted));
+    assert!(verifier.verify(&token(&new), at(5)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_good_is_refused_once_its_time_is_over() {
+    let signer = signer("a");
+    let verifier = Verifier::new(CLUSTER, CLUSTER, Published::of(&[&signer]));
+    let token = token(&signer);
+    for second in [1, 3604] {
+        assert!(verifier.verify(&token, at(second)).await.is_ok());
+    }
+    assert_eq!(verifier.verify(&token, at(3605)).await, Err(TokenError::Expired));
+    assert_eq!(verifier.verify(&token, at(-6)).await, Err(TokenError::NotYetValid));
+}
+
 #[tokio::test]
 async fn a_service_token_is_signed_anew_before_it_ends() {
     let signer = signer("a");
