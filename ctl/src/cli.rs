@@ -7,15 +7,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::{Format, Out};
+use crate::tls::TlsOptions;
 use crate::{
-    backup, completions, credential, csv, declarative, directory, import, lint, load, login, logout,
-    parameters, phone, phone_service, preview, session, sign_in, speed_dial, templates,
+    agent_state, audit, backup, completions, credential, csv, declarative, directory, import, lint, load,
+    locate, login, logout, parameters, phone, phone_service, preview, session, sign_in, speed_dial,
+    templates,
 };
 
 /// Ends every `--help`.
 const AFTER: &str = "Exit codes: 0 done, 1 other error, 2 usage, 3 not found, 4 denied, 5 conflict with the present state,\n\
                      6 not available now, 7 refused as invalid, 8 `diff` found differences,\n\
-                     9 `lint` found errors or warnings.\n\n\
+                     9 `lint` found errors or warnings, `audit verify` a trail that is broken.\n\n\
                      Who is asking: --credentials FILE, else what `sign-in` stored for the server, else DIR/admin.toml,\n\
                      which `roamline up` writes.";
 
@@ -41,6 +43,8 @@ pub(crate) struct Global {
     /// File with `name` and `password` of who is asking; readable by its owner alone
     #[arg(long, global = true, env = "ROAMLINE_CREDENTIALS", value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
     /// How results are written to standard output
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
@@ -57,6 +61,13 @@ enum Command {
     /// Live sessions
     #[command(subcommand)]
     Session(session::Session),
+    /// Where a number rings now
+    Locate(locate::Locate),
+    /// Say what an agent does, as his desktop would
+    AgentState(agent_state::SetAgentState),
+    /// The audit trail: every login and logout, refused ones too
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Phones; `phone run` is one in the terminal
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -174,7 +185,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::SignIn(args) => sign_in::run(args, client, out).await,
         Command::Login(args) => login::run(args, client, out).await,
         Command::Logout(args) => logout::run(args, client, out).await,
+        Command::AgentState(args) => agent_state::run(args, client, out).await,
         Command::Session(args) => session::run(args, client, out).await,
+        Command::Locate(args) => locate::run(args, client, out).await,
+        Command::Audit(args) => audit::run(args, client, out).await,
         Command::Phone(args) => phone::run(args, client, out).await,
         Command::Profile(args) => directory::profiles(args, client, out).await,
         Command::User(args) => directory::users(args, client, out).await,

@@ -19,6 +19,7 @@ use crate::cli::Global;
 use crate::clock;
 use crate::credentials::{CredentialFile, StoredToken, TokenFiles, default_data_directory};
 use crate::exit::Failure;
+use crate::tls::{self, TlsOptions};
 use crate::words;
 
 /// Where a local server listens when nobody says otherwise.
@@ -73,7 +74,7 @@ impl Client {
             .or_else(|| local.as_ref().and_then(|file| file.server.clone()))
             .unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         let server = server.trim_end_matches('/').to_owned();
-        let endpoint = endpoint(&server)?;
+        let endpoint = endpoint(&server, &global.tls)?;
         let files = TokenFiles::of_user();
         let identity = match explicit {
             Some(file) => Identity::File(file),
@@ -154,7 +155,7 @@ impl Client {
 
     /// What a status means for the user of this program.
     pub(crate) fn failure(&self, status: &Status) -> Failure {
-        Failure::from_status(status, &self.server)
+        tls::explain(status, &self.server).unwrap_or_else(|| Failure::from_status(status, &self.server))
     }
 
     /// Connections of their own, with the caller's token, and without one.
@@ -239,14 +240,17 @@ impl Client {
     }
 }
 
-fn endpoint(server: &str) -> Result<Endpoint, Failure> {
+fn endpoint(server: &str, tls: &TlsOptions) -> Result<Endpoint, Failure> {
     let wrong = || {
-        Failure::usage(format!("{server:?} is no address of a server")).hint("write it as http://HOST:PORT")
+        Failure::usage(format!("{server:?} is no address of a server"))
+            .hint("write it as http://HOST:PORT, or with TLS as https://HOST:PORT")
     };
-    if !server.starts_with("http://") {
+    let secure = server.starts_with("https://");
+    if !secure && !server.starts_with("http://") {
         return Err(wrong());
     }
     let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|_| wrong())?;
+    let endpoint = if secure { tls.secure(endpoint)? } else { endpoint };
     Ok(endpoint
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(60))
@@ -260,14 +264,17 @@ fn local_file(global: &Global) -> Option<PathBuf> {
     global.data.clone().or_else(default_data_directory).map(|directory| directory.join("admin.toml"))
 }
 
-/// A password goes to the server it was made for and to no other; one machine has several names for itself.
+/// A password goes to the server it was made for and to no other; one machine has several names for itself. What was made
+/// for TLS is not sent without.
 fn is_for(file: &CredentialFile, server: &str) -> bool {
     let Some(own) = &file.server else { return true };
     let plain = |url: &str| {
-        let url = url.trim_end_matches('/').trim_start_matches("http://").to_ascii_lowercase();
+        let url = url.trim_end_matches('/').to_ascii_lowercase();
+        let (scheme, place) = url.split_once("://").unwrap_or(("http", &url));
         let local =
-            ["localhost:", "[::1]:", "0.0.0.0:", "[::]:"].iter().find_map(|name| url.strip_prefix(name));
-        local.map(|port| format!("127.0.0.1:{port}")).unwrap_or(url)
+            ["localhost:", "[::1]:", "0.0.0.0:", "[::]:"].iter().find_map(|name| place.strip_prefix(name));
+        let place = local.map(|port| format!("127.0.0.1:{port}")).unwrap_or_else(|| place.to_owned());
+        (scheme.to_owned(), place)
     };
     plain(own) == plain(server)
 }
@@ -286,12 +293,14 @@ mod tests {
         assert!(is_for(&file("http://127.0.0.1:7400"), "http://127.0.0.1:7400"));
         assert!(!is_for(&file("http://127.0.0.1:7400"), "http://127.0.0.1:7401"));
         assert!(!is_for(&file("http://127.0.0.1:7400"), "http://example.net:7400"));
+        assert!(is_for(&file("https://127.0.0.1:7400"), "https://localhost:7400"));
+        assert!(!is_for(&file("https://127.0.0.1:7400"), "http://127.0.0.1:7400"));
     }
 
     #[test]
     fn only_addresses_are_servers() {
-        for bad in ["", "127.0.0.1:7400", "https://host:1", "http://a b", "ftp://x"] {
-            assert!(endpoint(bad).is_err(), "{bad}");
+        for bad in ["", "127.0.0.1:7400", "https://a b", "http://a b", "ftp://x"] {
+            assert!(endpoint(bad, &TlsOptions::default()).is_err(), "{bad}");
         }
     }
 }

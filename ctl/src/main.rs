@@ -1,5 +1,7 @@
 //! `roamctl`, the command line of Roamline: a client of the services and nothing more.
 
+mod agent_state;
+mod audit;
 mod backup;
 mod bulk;
 mod cli;
@@ -16,6 +18,7 @@ mod exit;
 mod import;
 mod lint;
 mod load;
+mod locate;
 mod login;
 mod logout;
 mod output;
@@ -29,6 +32,7 @@ mod sign_in;
 mod speed_dial;
 mod tables;
 mod templates;
+mod tls;
 mod whole;
 mod words;
 mod wrong_words;

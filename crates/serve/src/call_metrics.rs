@@ -14,7 +14,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use crate::connection::Peer;
 use crate::metrics::Histogram;
+use crate::places::Visit;
 
 static DURATION: LazyLock<Histogram> = LazyLock::new(|| {
     Histogram::new("rpc.server.call.duration", "Duration of an RPC, until its last byte", "s")
@@ -57,7 +59,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut call = Call { method: method(request.uri().path()), started: Instant::now(), open: true };
+        let mut call = Call {
+            method: method(request.uri().path()),
+            started: Instant::now(),
+            open: true,
+            _visit: Peer::visit(&request),
+        };
         let answer = self.0.call(request);
         Box::pin(async move {
             let response = answer.await?;
@@ -74,6 +81,8 @@ struct Call {
     method: &'static str,
     started: Instant,
     open: bool,
+    /// Keeps its connection from being idle.
+    _visit: Option<Visit>,
 }
 
 impl Call {

@@ -1,68 +1,43 @@
-//! Accepted connections: they survive a shortage of file descriptors, one that says nothing is closed, and all of them
-//! can be cut at once.
+//! Accepted connections, plain, over TLS, or through a pipe: one that says nothing is closed, and each can be closed from
+//! outside. One without a call sees the end of its stream then, one with calls an error.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::clock::pause;
+use crate::peer::PeerIdentity;
+use crate::places::{Place, Seat, Visit};
 
-/// How long to wait after an accept that failed for want of something (file descriptors, memory).
-const BACK_OFF: Duration = Duration::from_millis(50);
 /// What a client says at least before it can be kept alive by its protocol: the preface of HTTP/2, or the shortest
 /// request of HTTP/1.1.
 const HELLO_BYTES: usize = 24;
 /// How long it may take to say it.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
-/// The connections of a listener, without end. `cut` breaks all of them.
-pub(crate) fn incoming(
-    listener: TcpListener,
-    cut: CancellationToken,
-) -> impl Stream<Item = io::Result<Connection>> {
-    futures::stream::unfold((listener, cut), |(listener, cut)| async move {
-        let stream = accept(&listener).await;
-        Some((Ok(Connection::new(stream, &cut)), (listener, cut)))
-    })
-}
-
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Without it answers are late, and that is all.
-                let _ = stream.set_nodelay(true);
-                return stream;
-            }
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "no connection can be accepted now");
-                pause(BACK_OFF).await;
-            }
-        }
-    }
-}
-
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    )
-}
-
 /// A connection that breaks when it is told to, or when its client is mute.
 pub(crate) struct Connection {
-    stream: TcpStream,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    stream: Stream,
+    peer: Peer,
+    _seat: Seat,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
     hello: Option<Hello>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
+    Pipe(DuplexStream),
 }
 
 /// Until the first bytes are here.
@@ -71,19 +46,70 @@ struct Hello {
     late: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, cut: &CancellationToken) -> Self {
-        let hello = Hello { missing: HELLO_BYTES, late: Box::pin(pause(HELLO_WITHIN)) };
-        Self { stream, cut: Box::pin(cut.clone().cancelled_owned()), hello: Some(hello) }
+/// Who is at the other end.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    address: Option<TcpConnectInfo>,
+    identity: Option<PeerIdentity>,
+    place: Arc<Place>,
+}
+
+impl Peer {
+    /// Leaves in a request where it comes from, and whom the certificate of its connection names.
+    pub(crate) fn introduce<B>(mut request: Request<B>) -> Request<B> {
+        let extensions = request.extensions_mut();
+        if let Some(peer) = extensions.get::<Self>().cloned() {
+            peer.address.map(|address| extensions.insert(address));
+            peer.identity.map(|identity| extensions.insert(identity));
+        }
+        request
     }
 
-    /// Whether nothing more is to be read from it, and why.
-    fn broken(&mut self, context: &mut Context<'_>) -> Option<io::ErrorKind> {
-        if self.cut.as_mut().poll(context).is_ready() {
-            return Some(io::ErrorKind::ConnectionAborted);
-        }
-        let hello = self.hello.as_mut()?;
-        hello.late.as_mut().poll(context).is_ready().then_some(io::ErrorKind::TimedOut)
+    /// The connection of a request has a call until this is dropped.
+    pub(crate) fn visit<B>(request: &Request<B>) -> Option<Visit> {
+        request.extensions().get::<Self>().map(|peer| peer.place.visit())
+    }
+}
+
+impl Connection {
+    /// Without TLS.
+    pub(crate) fn plain(stream: TcpStream, seat: Seat) -> Self {
+        let address = Some(stream.connect_info());
+        Self::new(Stream::Plain(stream), address, None, seat, true)
+    }
+
+    /// With TLS; the handshake is done.
+    pub(crate) fn secure(stream: TlsStream<TcpStream>, seat: Seat) -> Self {
+        let (tcp, session) = stream.get_ref();
+        let address = Some(tcp.connect_info());
+        let identity = session.peer_certificates().and_then(|chain| PeerIdentity::of(chain.first()?));
+        Self::new(Stream::Secure(Box::new(stream)), address, identity, seat, true)
+    }
+
+    /// From the process itself.
+    pub(crate) fn pipe(stream: DuplexStream, seat: Seat) -> Self {
+        Self::new(Stream::Pipe(stream), None, None, seat, false)
+    }
+
+    fn new(
+        stream: Stream,
+        address: Option<TcpConnectInfo>,
+        identity: Option<PeerIdentity>,
+        seat: Seat,
+        speaks_first: bool,
+    ) -> Self {
+        let peer = Peer { address, identity, place: Arc::clone(seat.place()) };
+        let closing = Box::pin(seat.closing().cancelled_owned());
+        let hello = speaks_first.then(|| Hello { missing: HELLO_BYTES, late: Box::pin(pause(HELLO_WITHIN)) });
+        Self { stream, peer, _seat: seat, closing, hello }
+    }
+
+    fn is_mute(&mut self, context: &mut Context<'_>) -> bool {
+        self.hello.as_mut().is_some_and(|hello| hello.late.as_mut().poll(context).is_ready())
+    }
+
+    fn is_closing(&mut self, context: &mut Context<'_>) -> bool {
+        self.closing.as_mut().poll(context).is_ready()
     }
 
     fn heard(&mut self, bytes: usize) {
@@ -92,14 +118,33 @@ impl Connection {
             Some(Hello { missing, ..hello })
         });
     }
+
+    /// What was written or not. One that cannot be written to does not hold up its own end.
+    fn written<T>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_pending() && self.is_closing(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        result
+    }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
+}
+
+/// Calls the same of whichever stream it is.
+macro_rules! on {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match &mut $stream {
+            Stream::Plain($inner) => $call,
+            Stream::Secure($inner) => $call,
+            Stream::Pipe($inner) => $call,
+        }
+    };
 }
 
 impl AsyncRead for Connection {
@@ -108,11 +153,16 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(kind) = self.broken(context) {
-            return Poll::Ready(Err(kind.into()));
+        if self.is_closing(context) {
+            let idle = self.peer.place.quiet_since().is_some();
+            let broken = || Err(io::ErrorKind::ConnectionAborted.into());
+            return Poll::Ready(if idle { Ok(()) } else { broken() });
+        }
+        if self.is_mute(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = on!(self.stream, stream => Pin::new(stream).poll_read(context, buffer));
         self.heard(buffer.filled().len().saturating_sub(before));
         read
     }
@@ -124,15 +174,18 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let result = on!(self.stream, stream => Pin::new(stream).poll_write(context, bytes));
+        self.written(context, result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let result = on!(self.stream, stream => Pin::new(stream).poll_flush(context));
+        self.written(context, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let result = on!(self.stream, stream => Pin::new(stream).poll_shutdown(context));
+        self.written(context, result)
     }
 
     fn poll_write_vectored(
@@ -140,11 +193,16 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let result = on!(self.stream, stream => Pin::new(stream).poll_write_vectored(context, slices));
+        self.written(context, result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Secure(stream) => stream.is_write_vectored(),
+            Stream::Pipe(stream) => stream.is_write_vectored(),
+        }
     }
 }
 
@@ -152,14 +210,19 @@ impl AsyncWrite for Connection {
 mod tests {
     use futures::StreamExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::accept::Door;
+    use crate::places::Places;
 
     async fn pair() -> (TcpStream, Connection, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let cut = CancellationToken::new();
-        let server = Box::pin(incoming(listener, cut.clone())).next().await.unwrap().unwrap();
+        let door = Door::new(listener, None, Places::new(8), cut.clone());
+        let server = Box::pin(door.incoming()).next().await.unwrap().unwrap();
         (client, server, cut)
     }
 
@@ -178,8 +241,28 @@ mod tests {
         client.write_all(&[b'x'; HELLO_BYTES]).await.unwrap();
         server.read_exact(&mut [0; HELLO_BYTES]).await.unwrap();
         assert!(server.hello.is_none());
+        let visit = server.peer.place.visit();
         cut.cancel();
-        let error = server.read_u8().await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(server.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        drop(visit);
+        assert_eq!(server.read_u8().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_does_not_hold_up_the_end() {
+        let (client, mut server, cut) = pair().await;
+        let writing = async {
+            loop {
+                if let Err(error) = server.write_all(&[0; 65536]).await {
+                    return error.kind();
+                }
+            }
+        };
+        let cutting = async {
+            tokio::task::yield_now().await;
+            cut.cancel();
+        };
+        assert_eq!(tokio::join!(writing, cutting).0, io::ErrorKind::ConnectionAborted);
+        drop(client);
     }
 }

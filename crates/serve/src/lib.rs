@@ -4,25 +4,37 @@
 //! Everything that touches the outside of a process is here, once: the clock, randomness for ids, spawned tasks, and
 //! the metrics library. Services take them as values.
 
+mod accept;
 mod admin;
 mod api;
 mod call_metrics;
 mod clock;
 pub mod config;
 mod connection;
+mod even_times;
 mod front;
 mod ids;
+mod inside;
 mod listeners;
 pub mod metrics;
+mod peer;
+mod places;
 mod readiness;
+mod serve_config;
 mod server;
 mod tasks;
 pub mod telemetry;
+mod tls;
 
 pub use api::{Api, MAX_REQUEST_BYTES};
 pub use clock::{Clock, ManualClock};
+pub use even_times::at_even_times;
 pub use ids::Ids;
+pub use inside::Inside;
 pub use listeners::Listeners;
+pub use peer::PeerIdentity;
 pub use readiness::{Hold, Readiness};
-pub use server::{Outset, Process, ServeConfig, ServeError, serve, serve_later};
+pub use serve_config::{ClientCertificate, ServeConfig, TlsConfig};
+pub use server::{Outset, Process, ServeError, serve, serve_later};
 pub use tasks::Tasks;
+pub use tls::TlsError;

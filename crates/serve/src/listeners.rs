@@ -1,33 +1,48 @@
-//! The two ports of a process, bound before anything else is done, so that a port that is taken is known at once.
+//! The two ports of a process, bound before anything else is done, so that a port that is taken is known at once, and the
+//! way by which the process reaches itself.
 
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::inside::Inside;
 
 /// The port for the API and the port for probes and metrics.
 #[derive(Debug)]
 pub struct Listeners {
     pub(crate) api: TcpListener,
     pub(crate) admin: TcpListener,
-    api_addr: SocketAddr,
-    admin_addr: SocketAddr,
+    pub(crate) api_addr: SocketAddr,
+    pub(crate) admin_addr: SocketAddr,
+    pub(crate) pipes: mpsc::Receiver<DuplexStream>,
+    inside: Inside,
 }
 
 impl Listeners {
-    /// Binds both; port 0 takes a free one.
+    /// Binds both; port 0 takes a free one. The process may have as many files open from then on as the system lets it.
     ///
     /// # Errors
     /// When one cannot be bound; the text names its address.
     pub async fn bind(listen: SocketAddr, admin: SocketAddr) -> io::Result<Self> {
+        raise_file_limit();
         let (api, api_addr) = bind(listen).await?;
         let (admin, admin_addr) = bind(admin).await?;
-        Ok(Self { api, admin, api_addr, admin_addr })
+        let (inside, pipes) = Inside::new();
+        Ok(Self { api, admin, api_addr, admin_addr, pipes, inside })
     }
 
     /// Where the API listens.
     pub fn api_addr(&self) -> SocketAddr {
         self.api_addr
+    }
+
+    /// The way by which the process calls its own API, whatever the ports need.
+    pub fn inside(&self) -> Inside {
+        self.inside.clone()
     }
 
     /// Where probes and metrics are answered.
@@ -42,4 +57,13 @@ async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.map_err(named)?;
     let bound = listener.local_addr().map_err(named)?;
     Ok((listener, bound))
+}
+
+/// Every connection is an open file. The limit that programs begin with is low for the sake of those that use `select`.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit on open files stays where it is");
+    }
 }

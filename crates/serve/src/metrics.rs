@@ -91,6 +91,22 @@ impl Gauge {
     }
 }
 
+/// Stands at the value that it was last set to.
+#[derive(Clone, Debug)]
+pub struct Level(opentelemetry::metrics::Gauge<i64>);
+
+impl Level {
+    /// A level of that name; the unit is one of UCUM (`s`, `By`, `1`).
+    pub fn new(name: &'static str, description: &'static str, unit: &'static str) -> Self {
+        Self(meter().i64_gauge(name).with_description(description).with_unit(unit).build())
+    }
+
+    /// Sets it.
+    pub fn set(&self, value: i64) {
+        self.0.record(value, &[]);
+    }
+}
+
 /// Everything recorded so far, in the text format of Prometheus.
 ///
 /// # Errors
@@ -108,9 +124,13 @@ mod tests {
         Counter::new("test.things", "things").add(3, &[("kind", "round")]);
         Histogram::new("test.wait", "waiting", "s").record(0.02, &[]);
         Gauge::new("test.open", "open things").add(-2, &[]);
+        let level = Level::new("test.end", "the end", "s");
+        level.set(5);
+        level.set(3);
         let text = text().unwrap();
         assert!(text.contains("test_things_total{kind=\"round\"} 3"), "{text}");
         assert!(text.contains("test_wait_seconds_bucket{le=\"0.025\"} 1"), "{text}");
         assert!(text.contains("test_open -2"), "{text}");
+        assert!(text.contains("test_end_seconds 3"), "{text}");
     }
 }

@@ -6,15 +6,18 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 use roamline_token::{CallerLayer, Verifier};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -23,62 +26,28 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService, health_reporter};
 use tonic_web::GrpcWebLayer;
 use tower::Layer;
+use tower::util::MapRequestLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::accept::Door;
 use crate::admin;
 use crate::api::Api;
 use crate::call_metrics::CallMetricsLayer;
 use crate::clock::{Clock, pause};
-use crate::connection::incoming;
+use crate::connection::{Connection, Peer};
 use crate::front::Front;
+use crate::inside;
 use crate::listeners::Listeners;
+use crate::places::{Places, Seat};
 use crate::readiness::Readiness;
+use crate::serve_config::ServeConfig;
 use crate::tasks::Tasks;
+use crate::tls::{Tls, TlsError};
 
-/// Calls at once on one connection.
-const MAX_STREAMS: u32 = 1024;
-/// Streams that a connection may have reset before it is closed.
-const MAX_RESETS: usize = 1024;
-/// All headers of a request together.
-const MAX_HEADER_BYTES: u32 = 32 * 1024;
+/// Calls at once through a pipe: those that are waiting for others that the process makes of itself do not hold them up.
+const STREAMS_INSIDE: u32 = 1 << 16;
 /// How long a connection that was cut gets to be dropped.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
-
-/// How a process serves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServeConfig {
-    /// Web origins that may call with gRPC-web: `https://console.example.org`, or `*` alone for all.
-    pub cors_origins: Vec<String>,
-    /// How long the process still serves after it has said that it will not.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    #[schemars(with = "String")]
-    pub drain_for: Duration,
-    /// How long calls, streams and tasks get to finish.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    #[schemars(with = "String")]
-    pub grace_for: Duration,
-    /// How often an idle connection is asked whether it is alive.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    #[schemars(with = "String")]
-    pub keepalive_every: Duration,
-    /// How old a connection gets before its client is asked to open another; 0 is without limit.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    #[schemars(with = "String")]
-    pub max_connection_age: Duration,
-}
-
-impl Default for ServeConfig {
-    fn default() -> Self {
-        Self {
-            cors_origins: Vec::new(),
-            drain_for: Duration::ZERO,
-            grace_for: Duration::from_secs(10),
-            keepalive_every: Duration::from_secs(30),
-            max_connection_age: Duration::ZERO,
-        }
-    }
-}
 
 /// What a process has one of.
 #[derive(Clone)]
@@ -110,6 +79,9 @@ pub enum ServeError {
     /// An origin that no header can carry.
     #[error("{0:?} is not a web origin")]
     Origin(String),
+    /// The certificate cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
     /// The contract's descriptors are broken.
     #[error("reflection cannot be set up")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -151,6 +123,13 @@ pub async fn serve_later(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let Outset { clock, readiness, tasks } = outset;
+    let (tls, reload) = Tls::load(&config.tls, clock.now())?.unzip();
+    let reloading = async {
+        match reload {
+            Some(reload) => reload.follow(&clock).await,
+            None => std::future::pending().await,
+        }
+    };
     let (reporter, service) = health_reporter();
     let health = Health { reporter, names: OnceLock::new() };
     let front = Front::default();
@@ -162,8 +141,8 @@ pub async fn serve_later(
         health.set(readiness.is_ready()).await;
         Ok::<_, ServeError>(())
     };
-    let mut begun = std::pin::pin!(begun);
-    let mut opening = std::pin::pin!(async { open(begun.as_mut().await).await });
+    let mut begun = pin!(begun);
+    let mut opening = pin!(async { open(begun.as_mut().await).await });
     health.set(false).await;
     let opened = opening.as_mut().now_or_never().transpose()?.is_some();
     let opening = async {
@@ -174,16 +153,18 @@ pub async fn serve_later(
     };
 
     let (stopping, cut) = (tasks.stopping(), CancellationToken::new());
-    tracing::info!(api = %listeners.api_addr(), admin = %listeners.admin_addr(), "serving");
+    let places = Places::new(config.max_connections.get() as usize);
+    let door = Door::new(listeners.api, tls, places.clone(), cut.clone());
+    let routes: Routes = Routes::new(service).into_axum_router().fallback_service(front.clone()).into();
+    let mut inside = Box::pin(serve_inside(listeners.pipes, routes.clone(), &cut));
+    tracing::info!(api = %listeners.api_addr, admin = %listeners.admin_addr, tls = config.tls.is_on(), "serving");
     let serving = builder(config)
         .layer(cors(&config.cors_origins)?)
         .layer(GrpcWebLayer::new())
+        .layer(MapRequestLayer::new(Peer::introduce::<Body>))
         .layer(CallMetricsLayer)
-        .add_routes(Routes::new(service).into_axum_router().fallback_service(front.clone()).into())
-        .serve_with_incoming_shutdown(
-            incoming(listeners.api, cut.clone()),
-            stopping.clone().cancelled_owned(),
-        );
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(door.incoming(), stopping.clone().cancelled_owned());
     let announcing = async {
         tokio::select! {
             () = shutdown => {}
@@ -197,13 +178,21 @@ pub async fn serve_later(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = end_in_time(serving, &stopping, &cut, config.grace_for) => ended.map_err(ServeError::Api)?,
+        ended = Box::pin(end_in_time(serving, &stopping, &cut, config.grace_for)) => ended.map_err(ServeError::Api)?,
         failed = admin::serve(listeners.admin, readiness.clone(), tasks.clone()) => failed.map_err(ServeError::Admin)?,
         failed = opening => { failed?; }
+        failed = &mut inside => failed.map_err(ServeError::Api)?,
+        () = places.sweep(config) => {}
+        () = reloading => {}
         () = health.follow(&readiness) => {}
         () = announcing => {}
     }
-    tasks.stop(config.grace_for).await;
+    // What is still at work may need the services until its end.
+    tokio::select! {
+        () = tasks.stop(config.grace_for) => {}
+        _ = inside => {}
+    }
+    cut.cancel();
     tracing::info!("stopped");
     Ok(())
 }
@@ -216,7 +205,7 @@ async fn end_in_time(
     cut: &CancellationToken,
     grace: Duration,
 ) -> Result<(), tonic::transport::Error> {
-    let mut serving = std::pin::pin!(serving);
+    let mut serving = pin!(serving);
     let deadline = async {
         stopping.cancelled().await;
         pause(grace).await;
@@ -268,18 +257,41 @@ fn with_reflection(mut api: Api) -> Result<Routes, ServeError> {
     Ok(api.routes.routes())
 }
 
+/// tonic counts the grace of an old connection from its beginning and says nothing before it is over, so that is left to
+/// [`Places::sweep`]; it has no limits on connections, nor on their idleness, which are kept there, too.
 fn builder(config: &ServeConfig) -> Server {
+    let number = |number: NonZeroU32| Some(number.get() as usize);
     let server = Server::builder()
         .accept_http1(true)
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_local_error_reset_streams(Some(MAX_RESETS))
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .http2_keepalive_interval(Some(config.keepalive_every).filter(|every| !every.is_zero()));
+        .max_concurrent_streams(config.max_concurrent_streams.get())
+        .http2_max_pending_accept_reset_streams(number(config.max_pending_accept_reset_streams))
+        .http2_max_local_error_reset_streams(number(config.max_local_error_reset_streams))
+        .http2_max_header_list_size(config.max_header_bytes.get())
+        .http2_keepalive_interval(Some(config.keepalive_every).filter(|every| !every.is_zero()))
+        .http2_keepalive_timeout(Some(config.keepalive_timeout));
     if config.max_connection_age.is_zero() {
         server
     } else {
         server.max_connection_age(config.max_connection_age)
     }
+}
+
+/// Serves what comes through the pipes, as long as it is polled.
+async fn serve_inside(
+    pipes: mpsc::Receiver<DuplexStream>,
+    routes: Routes,
+    cut: &CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = futures::stream::unfold(pipes, async |mut pipes| {
+        let pipe = inside::next(&mut pipes).await;
+        Some((Ok::<_, Infallible>(Connection::pipe(pipe, Seat::apart(cut))), pipes))
+    });
+    Server::builder()
+        .max_concurrent_streams(STREAMS_INSIDE)
+        .layer(CallMetricsLayer)
+        .add_routes(routes)
+        .serve_with_incoming(incoming)
+        .await
 }
 
 fn cors(origins: &[String]) -> Result<CorsLayer, ServeError> {

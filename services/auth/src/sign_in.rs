@@ -1,13 +1,11 @@
 //! Proof of who somebody is: one comparison, one count, one answer.
 
-use std::future::Future;
-
 use roamline_domain::PrincipalName;
 use roamline_domain::credential::{Attempts, SecretKind};
+use roamline_serve::at_even_times;
 use roamline_store::{Principal, SecretRecord};
 use roamline_token::{SignedToken, scopes_of};
 use secrecy::SecretString;
-use tokio::time::Instant;
 
 use crate::Service;
 use crate::convert::kind_to_proto;
@@ -53,7 +51,7 @@ impl Service {
 
     /// The principal who proves who he is. A refusal comes at an instant that does not tell its cause.
     pub(crate) async fn prove(&self, proof: &Proof) -> Result<Principal, AuthError> {
-        self.at_even_times(self.compare(proof)).await
+        at_even_times(self.config.refusals_every, self.compare(proof), is_refused).await
     }
 
     /// Compares once, then decides on the record as it is after that: a lockout that came meanwhile counts, and the
@@ -90,24 +88,10 @@ impl Service {
         }
         Err(AuthError::Contended)
     }
+}
 
-    /// Answers a refusal after a multiple of the configured time, everything else at once.
-    async fn at_even_times<T>(
-        &self,
-        work: impl Future<Output = Result<T, AuthError>>,
-    ) -> Result<T, AuthError> {
-        let began = Instant::now();
-        let answer = work.await;
-        let every = self.config.refusals_every;
-        if matches!(answer, Err(AuthError::Refused)) && !every.is_zero() {
-            let passed = began.elapsed().as_nanos() / every.as_nanos() + 1;
-            let due = every.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX));
-            if let Some(due) = began.checked_add(due) {
-                tokio::time::sleep_until(due).await;
-            }
-        }
-        answer
-    }
+fn is_refused<T>(answer: &Result<T, AuthError>) -> bool {
+    matches!(answer, Err(AuthError::Refused))
 }
 
 pub(crate) fn secret_of(principal: &Principal, kind: SecretKind) -> Option<&SecretRecord> {
@@ -133,6 +117,7 @@ mod tests {
     use roamline_domain::credential::PrincipalKind;
     use roamline_serve::{Clock, Ids};
     use roamline_store::memory::MemoryStore;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::credentials::Wanted;

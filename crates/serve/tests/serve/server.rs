@@ -1,177 +1,26 @@
-//! A whole process on loopback: who is let in, what every port answers, and that it ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail so"
-)]
+//! Who is let in, what every port answers, and that a process ends.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_proto::auth::auth_service_server::{AuthService, AuthServiceServer};
-use roamline_proto::auth::{
-    ChangeCredentialRequest, ChangeCredentialResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
-    JsonWebKey, PrincipalKind, SetCredentialsRequest, SetCredentialsResponse, SignInRequest, SignInResponse,
-    VerifyCredentialRequest, VerifyCredentialResponse,
-};
+use roamline_proto::auth::auth_service_server::AuthServiceServer;
+use roamline_proto::auth::{GetJsonWebKeySetRequest, PrincipalKind, SignInRequest, SignInResponse};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{
-    Api, Clock, Listeners, MAX_REQUEST_BYTES, Outset, Process, Readiness, ServeConfig, Tasks, serve,
-    serve_later,
+    Api, Clock, Listeners, MAX_REQUEST_BYTES, Outset, Readiness, ServeConfig, Tasks, serve_later,
 };
-use roamline_token::{Bearer, Caller, FetchError, KeySource, Signer, Verifier, generate_key, scopes_of};
+use roamline_token::{Bearer, Signer, Verifier, generate_key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-const CLUSTER: &str = "roamline:test";
-const WITHIN: Duration = Duration::from_secs(20);
-
-/// Answers every call with the name of its caller where there is room for one.
-struct Echo;
-
-#[async_trait]
-impl AuthService for Echo {
-    async fn sign_in(&self, request: Request<SignInRequest>) -> Result<Response<SignInResponse>, Status> {
-        let caller = Caller::of(&request);
-        assert!(caller.source.is_some(), "the peer's address is known");
-        Ok(Response::new(SignInResponse { access_token: caller.name, ..Default::default() }))
-    }
-
-    async fn change_credential(
-        &self,
-        _: Request<ChangeCredentialRequest>,
-    ) -> Result<Response<ChangeCredentialResponse>, Status> {
-        Ok(Response::new(Default::default()))
-    }
-
-    async fn get_json_web_key_set(
-        &self,
-        _: Request<GetJsonWebKeySetRequest>,
-    ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
-        Ok(Response::new(Default::default()))
-    }
-
-    async fn verify_credential(
-        &self,
-        _: Request<VerifyCredentialRequest>,
-    ) -> Result<Response<VerifyCredentialResponse>, Status> {
-        Ok(Response::new(Default::default()))
-    }
-
-    async fn set_credentials(
-        &self,
-        _: Request<SetCredentialsRequest>,
-    ) -> Result<Response<SetCredentialsResponse>, Status> {
-        Ok(Response::new(Default::default()))
-    }
-}
-
-struct Keys(JsonWebKey);
-
-#[async_trait]
-impl KeySource for Keys {
-    async fn fetch(&self) -> Result<Vec<JsonWebKey>, FetchError> {
-        Ok(vec![self.0.clone()])
-    }
-}
-
-struct Running {
-    api: SocketAddr,
-    admin: SocketAddr,
-    signer: Signer,
-    readiness: Readiness,
-    tasks: Tasks,
-    shutdown: CancellationToken,
-    ended: tokio::task::JoinHandle<Result<(), roamline_serve::ServeError>>,
-}
-
-impl Running {
-    async fn start() -> Self {
-        Self::start_with(Readiness::new()).await
-    }
-
-    async fn start_with(readiness: Readiness) -> Self {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let listeners = Listeners::bind(any, any).await.unwrap();
-        let (api_addr, admin_addr) = (listeners.api_addr(), listeners.admin_addr());
-        let signer = Signer::new(CLUSTER, CLUSTER, "a", &generate_key().unwrap()).unwrap();
-        let verifier = Verifier::new(CLUSTER, CLUSTER, Arc::new(Keys(signer.public_key().clone())));
-        let (clock, _) = Clock::manual(now());
-        let tasks = Tasks::new();
-        let process = Process {
-            verifier: Arc::new(verifier),
-            clock,
-            readiness: readiness.clone(),
-            tasks: tasks.clone(),
-        };
-        let mut api = Api::new();
-        api.add(AuthServiceServer::new(Echo).max_decoding_message_size(MAX_REQUEST_BYTES));
-        let config = ServeConfig {
-            cors_origins: vec!["https://console.example.org".into()],
-            grace_for: Duration::from_millis(200),
-            ..Default::default()
-        };
-        let shutdown = CancellationToken::new();
-        let signal = shutdown.clone().cancelled_owned();
-        #[allow(clippy::disallowed_methods, reason = "the test's own task")]
-        let ended = tokio::spawn(async move { serve(listeners, api, process, &config, signal).await });
-        Self { api: api_addr, admin: admin_addr, signer, readiness, tasks, shutdown, ended }
-    }
-
-    async fn channel(&self) -> Channel {
-        Channel::from_shared(format!("http://{}", self.api)).unwrap().connect().await.unwrap()
-    }
-
-    fn token(&self, kind: PrincipalKind) -> String {
-        let lifetime = Duration::from_secs(3600);
-        self.signer.sign("somebody", kind, scopes_of(kind), now(), lifetime).unwrap().token
-    }
-
-    async fn set_credentials(&self, bearer: Bearer) -> Result<(), Refusal> {
-        let mut client = AuthServiceClient::with_interceptor(self.channel().await, bearer);
-        let answer = client.set_credentials(SetCredentialsRequest::default()).await;
-        answer.map(|_| ()).map_err(|status| Refusal::from_status(&status).unwrap())
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        tokio::time::timeout(WITHIN, self.ended).await.expect("it ends in time").unwrap().unwrap();
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_second(1_800_000_000).unwrap()
-}
-
-/// One request in plain HTTP/1.1, and everything that is answered.
-async fn http(address: SocketAddr, head: &str, body: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let length = body.len();
-    let request = format!("{head}\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream.write_all(body).await.unwrap();
-    let mut answer = Vec::new();
-    tokio::time::timeout(WITHIN, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-async fn health(channel: Channel, service: &str) -> ServingStatus {
-    let request = HealthCheckRequest { service: service.into() };
-    HealthClient::new(channel).check(request).await.unwrap().into_inner().status()
-}
+use crate::running::{CLUSTER, Echo, Keys, Running, SOURCE, WITHIN, health, http, now};
 
 #[tokio::test]
 async fn a_private_call_needs_a_token_that_is_good_and_has_the_scope() {
@@ -261,7 +110,7 @@ async fn a_browser_may_ask_first_and_then_call_with_grpc_web() {
 async fn health_and_readiness_follow_the_holds() {
     let readiness = Readiness::new();
     let hold = readiness.hold("the store is opening");
-    let running = Running::start_with(readiness).await;
+    let running = Running::start_with(readiness, ServeConfig::default()).await;
     let channel = running.channel().await;
     let mut watch = HealthClient::new(channel.clone())
         .watch(HealthCheckRequest { service: "roamline.auth.v1.AuthService".into() })
@@ -426,4 +275,16 @@ async fn a_port_that_is_taken_is_named() {
     let first = Listeners::bind(any, any).await.unwrap();
     let error = Listeners::bind(first.api_addr(), any).await.unwrap_err();
     assert!(error.to_string().contains(&first.api_addr().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_has_an_address_and_one_of_the_process_itself_has_none() {
+    let running = Running::start().await;
+    let ask = |channel| async {
+        let request = SignInRequest { name: SOURCE.into(), credential: None };
+        AuthServiceClient::new(channel).sign_in(request).await.unwrap().into_inner().access_token
+    };
+    assert_eq!(ask(running.channel().await).await, "127.0.0.1");
+    assert_eq!(ask(running.inside.channel()).await, "");
+    running.stop().await;
 }

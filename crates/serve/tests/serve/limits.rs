@@ -1,0 +1,158 @@
+//! What a client that means harm, or knows no better, can use up.
+
+use std::time::Duration;
+
+use h2::client::{SendRequest, handshake};
+use http::Request;
+use roamline_proto::auth::SignInRequest;
+use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_serve::{Readiness, ServeConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+
+use crate::running::{Running, SOURCE, WITHIN};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+async fn start(config: ServeConfig) -> Running {
+    Running::start_with(Readiness::new(), config).await
+}
+
+async fn ask(channel: Channel) -> Result<(), tonic::Status> {
+    let request = SignInRequest { name: SOURCE.into(), credential: None };
+    AuthServiceClient::new(channel).sign_in(request).await.map(|_| ())
+}
+
+/// That an honest client is served.
+async fn is_served(channel: Channel) {
+    ask(channel).await.expect("an honest client is served");
+}
+
+/// A connection of HTTP/2 by hand, and the task that moves it.
+async fn by_hand(
+    running: &Running,
+    tasks: &mut JoinSet<Option<h2::Reason>>,
+) -> SendRequest<axum::body::Bytes> {
+    let stream = TcpStream::connect(running.api).await.unwrap();
+    let (sender, connection) = handshake(stream).await.unwrap();
+    tasks.spawn(async move { connection.await.err().and_then(|error| error.reason()) });
+    sender
+}
+
+fn call() -> Request<()> {
+    Request::post("http://test/roamline.auth.v1.AuthService/SignIn").body(()).unwrap()
+}
+
+#[tokio::test]
+async fn rapid_resets_end_the_connection_and_nothing_else() {
+    let running = start(ServeConfig::default()).await;
+    let honest = running.channel().await;
+    let mut tasks = JoinSet::new();
+    let mut sender = by_hand(&running, &mut tasks).await;
+    let attack = async {
+        while let Ok(ready) = sender.clone().ready().await {
+            sender = ready;
+            match sender.send_request(call(), false) {
+                Ok((_, mut stream)) => stream.send_reset(h2::Reason::CANCEL),
+                Err(_) => break,
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WITHIN, attack).await.expect("the server ends it");
+    // Where the connection breaks before the last frame is read, there is no reason.
+    let reason = tasks.join_next().await.unwrap().unwrap();
+    assert!(matches!(reason, None | Some(h2::Reason::ENHANCE_YOUR_CALM)), "{reason:?}");
+    is_served(honest).await;
+    is_served(running.channel().await).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn headers_beyond_the_limit_are_refused() {
+    let running = start(ServeConfig::default()).await;
+    let mut tasks = JoinSet::new();
+    let mut sender = by_hand(&running, &mut tasks).await.ready().await.unwrap();
+    let mut request = call();
+    request.headers_mut().insert("x-large", "x".repeat(20_000).parse().unwrap());
+    let (answer, _) = sender.send_request(request, true).unwrap();
+    let refused = match tokio::time::timeout(WITHIN, answer).await.expect("it is answered") {
+        Ok(answer) => answer.status() == http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Err(_) => true,
+    };
+    assert!(refused);
+    is_served(running.channel().await).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_is_told_how_many_calls_it_may_make_at_once() {
+    let running =
+        start(ServeConfig { max_concurrent_streams: 3.try_into().unwrap(), ..Default::default() }).await;
+    let mut tasks = JoinSet::new();
+    let mut sender = by_hand(&running, &mut tasks).await.ready().await.unwrap();
+    let (answer, _) = sender.send_request(call(), true).unwrap();
+    answer.await.unwrap();
+    assert_eq!(sender.current_max_send_streams(), 3);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_idle_give_way_when_there_are_too_many_connections() {
+    let running = start(ServeConfig { max_connections: 50.try_into().unwrap(), ..Default::default() }).await;
+    let mut watch = tonic_health::pb::health_client::HealthClient::new(running.channel().await)
+        .watch(tonic_health::pb::HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    watch.message().await.unwrap().unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(running.api).await.unwrap();
+        stream.write_all(PREFACE).await.unwrap();
+        idle.push(stream);
+    }
+    is_served(running.channel().await).await;
+    let mut heard = Vec::new();
+    let closed = idle[0].read_to_end(&mut heard);
+    let _ = tokio::time::timeout(WITHIN, closed).await.expect("the first gave way");
+    let still = tokio::time::timeout(Duration::from_millis(1), watch.message()).await;
+    still.expect_err("who has a call open is not closed");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_calls_is_closed_after_a_while_and_its_client_comes_again() {
+    let idle = Duration::from_millis(1);
+    let running = start(ServeConfig { max_connection_idle: idle, ..Default::default() }).await;
+    let channel = running.channel().await;
+    let mut quiet = TcpStream::connect(running.api).await.unwrap();
+    quiet.write_all(PREFACE).await.unwrap();
+    let mut heard = Vec::new();
+    tokio::time::timeout(WITHIN, quiet.read_to_end(&mut heard)).await.expect("it is closed").unwrap();
+    // A call that crosses the end of its connection fails; the next one finds out.
+    let again = async { while ask(channel.clone()).await.is_err() {} };
+    tokio::time::timeout(WITHIN, again).await.expect("the client comes again");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_connection_is_left_by_its_client_or_closed() {
+    let limits = ServeConfig {
+        max_connection_age: Duration::from_secs(1),
+        max_connection_age_grace: Duration::from_secs(1),
+        ..Default::default()
+    };
+    let running = start(limits).await;
+    let mut watch = tonic_health::pb::health_client::HealthClient::new(running.channel().await)
+        .watch(tonic_health::pb::HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let ended = async { while let Ok(Some(_)) = watch.message().await {} };
+    tokio::time::timeout(WITHIN, ended).await.expect("the grace ends");
+    is_served(running.channel().await).await;
+    running.stop().await;
+}
