@@ -18,7 +18,8 @@ use roamline_domain::directory::{Claim, Key, Kind};
 use roamline_store::{Change, DirectoryError, DirectoryStore, ListQuery, StoreError, Stored};
 
 use crate::SqlStore;
-use crate::error::failed;
+use crate::column::count;
+use crate::error::{corrupt, failed};
 use crate::import::LARGE;
 
 #[async_trait]
@@ -33,6 +34,10 @@ impl DirectoryStore for SqlStore {
             found
         };
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        count(turn::number(&self.cluster, &self.readers).await?).map_err(corrupt("the directory's revision"))
     }
 
     async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError> {

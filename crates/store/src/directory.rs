@@ -188,6 +188,10 @@ pub trait DirectoryStore: Send + Sync + 'static {
     /// The resources under these keys, in their order, `None` for what is not there; all as of one instant.
     async fn find(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, StoreError>;
 
+    /// How often the directory has been changed: the same number means that nothing in it has. It grows in the step
+    /// that makes a change.
+    async fn revision(&self) -> Result<u64, StoreError>;
+
     /// Resources of a kind, as asked. However large the directory is, a page costs the same; with a prefix in an order
     /// by time, what it costs grows with the resources of the kind.
     async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError>;

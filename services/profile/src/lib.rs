@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use roamline_domain::catalogue::Catalogue;
 use roamline_serve::{Api, Clock, Ids};
-use roamline_store::{DirectoryStore, ImportStore};
+use roamline_store::{DirectoryStore, ImportStore, Recall};
 
 use crate::export::Exports;
 pub use grpc::GrpcSessions;
@@ -64,7 +64,7 @@ impl Profile {
     pub fn new(store: Arc<impl DirectoryStore + ImportStore>, clock: Clock) -> Self {
         Self {
             imports: store.clone(),
-            store,
+            store: Arc::new(Recall::new(store)),
             ids: Ids::new(),
             sessions: Arc::new(NoSessions),
             exports: Exports::default(),

@@ -11,10 +11,10 @@ use crate::error::failed;
 const KIND: &str = "directory";
 
 /// How many commits there were.
-pub(crate) async fn number(cluster: &ClusterId, tx: &DatabaseTransaction) -> Result<i64, StoreError> {
+pub(crate) async fn number(cluster: &ClusterId, db: &impl ConnectionTrait) -> Result<i64, StoreError> {
     use guard::Column;
     let of_cluster = guard::Entity::find().filter(Column::ClusterId.eq(cluster.as_str()));
-    let row = of_cluster.filter(Column::Kind.eq(KIND)).filter(Column::Name.eq(KIND)).one(tx).await;
+    let row = of_cluster.filter(Column::Kind.eq(KIND)).filter(Column::Name.eq(KIND)).one(db).await;
     Ok(row.map_err(failed("the directory"))?.map_or(0, |row| row.version))
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roamline_domain::directory::{Claim, Key, Kind, Resource};
 use tokio::task::JoinSet;
 
-use super::fixture::{at, create, delete, device, keep, line, made, person, profile, replace, version};
+use super::fixture::{at, create, delete, device, find, keep, line, made, person, profile, replace, version};
 use crate::{Change, Cursor, DirectoryError, DirectoryStore, ListQuery, Order, Stored};
 
 const PHONE: &str = "SEP000000000001";
@@ -273,4 +273,21 @@ pub async fn a_snapshot_does_not_see_what_is_written_meanwhile(store: Arc<impl D
     }
     let after: Vec<Vec<Stored>> = DirectoryStore::snapshot(&*store).try_collect().await.unwrap();
     assert_eq!(after.concat().len(), 203);
+}
+
+/// It tells whether anything has changed since.
+pub async fn the_revision_grows_with_each_change_and_with_nothing_else(store: Arc<impl DirectoryStore>) {
+    let first = store.revision().await.unwrap();
+    let (one, other) = (line("2101"), line("2102"));
+    made(&store, vec![create(one.clone())]).await;
+    let second = store.revision().await.unwrap();
+    assert!(second > first);
+    store.commit(vec![create(one.clone())], at(0)).await.unwrap_err();
+    find(&store, &one.key()).await.unwrap();
+    assert_eq!(store.revision().await.unwrap(), second);
+    made(&store, vec![replace(one.clone(), 1), create(other)]).await;
+    let third = store.revision().await.unwrap();
+    assert!(third > second);
+    made(&store, vec![delete(&one, 2)]).await;
+    assert!(store.revision().await.unwrap() > third);
 }

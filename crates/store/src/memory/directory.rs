@@ -27,6 +27,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     resources: Resources,
+    revision: u64,
 }
 
 /// What a batch comes to, and the keys that it puts and deletes in the order of its changes.
@@ -59,6 +60,7 @@ impl Directory {
 
     pub(super) fn become_next(&mut self, next: Next) {
         self.resources = next.resources;
+        self.revision += 1;
     }
 
     /// Whether a change finds now what it demands.
@@ -157,6 +159,10 @@ impl DirectoryStore for MemoryStore {
         let state = self.state();
         let found = |key| state.directory.resources.get(key).map(|entry| entry.stored.clone());
         Ok(keys.iter().map(found).collect())
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.state().directory.revision)
     }
 
     async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError> {

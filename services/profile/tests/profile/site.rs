@@ -73,6 +73,11 @@ impl DirectoryStore for Watched {
         DirectoryStore::find(&self.inner, keys).await
     }
 
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.available()?;
+        self.inner.revision().await
+    }
+
     async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError> {
         self.available()?;
         DirectoryStore::list(&self.inner, kind, query).await

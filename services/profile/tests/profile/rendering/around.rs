@@ -187,20 +187,6 @@ async fn li_13_and_li_8_a_login_is_told_of_the_owner_and_of_the_handset() {
 }
 
 #[tokio::test]
-async fn li_2_a_user_who_is_not_there_costs_as_many_reads_as_one_who_is() {
-    let site = Site::example().await;
-    let own = Phone { logout_profile: None, ..phone("001B54CAFE01", "7960") };
-    site.apply(vec![own.into_resource(), user("none", &[]).into_resource()]).await.unwrap();
-    site.store.finds();
-    for phone in [P7960, "001B54CAFE01"] {
-        for user in ["me", "you", "none"] {
-            prepare(&site, phone, user, "").await.unwrap();
-            assert_eq!(site.store.finds(), 3, "{user} at {phone}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn dp_11_a_profile_that_names_a_definition_copies_what_it_does_not_say() {
     let site = Site::example().await;
     let definition = PhoneServiceDefinition {
