@@ -16,7 +16,8 @@ use crate::phone_state::{LogoutReason, PhoneState, Session};
 pub struct Deadline {
     /// When.
     pub at: Timestamp,
-    /// Why: maximum time, idle or time of day.
+    /// Why: maximum time, idle or time of day; policy where the phone does not come to wear what the login brought
+    /// (LI-8).
     pub reason: LogoutReason,
 }
 
@@ -33,7 +34,8 @@ pub struct PendingLogout {
 
 impl Session {
     /// Its next automatic logout, whether that has passed or not; `None` when it has no limit. What is pending comes
-    /// before all else; of two at the same instant the maximum time comes first, then the idle limit.
+    /// before all else; of two at the same instant the maximum time comes first, then the idle limit, and the end of
+    /// the time within which the phone must come to wear the login (LI-8) last.
     pub fn next_logout(&self) -> Option<Deadline> {
         if let Some(pending) = self.pending_logout {
             return Some(Deadline { at: pending.until, reason: pending.reason });
@@ -44,6 +46,7 @@ impl Session {
             (self.expires_at, LogoutReason::MaximumTime),
             (idle, LogoutReason::Idle),
             (self.daily_logout_at, LogoutReason::TimeOfDay),
+            (self.apply_by, LogoutReason::Policy),
         ];
         let deadlines = ends.into_iter().filter_map(|(at, reason)| Some(Deadline { at: at?, reason }));
         deadlines.min_by_key(|deadline| deadline.at)

@@ -1,4 +1,4 @@
-//! Whether a login may be, and what it changes (LI-1, LI-2, LI-9, LO-4, SP-5, SP-10, SP-13, SP-20, CC-7).
+//! Whether a login may be, and what it changes (LI-1, LI-2, LI-8, LI-9, LO-4, SP-5, SP-10, SP-13, SP-20, CC-7, CC-9).
 //!
 //! The caller has authenticated the user and has the rendering in hand; here it is decided against what is live. The
 //! decision is taken on states that were loaded with their versions, and holds only if none of them has moved.
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::deadline::DailyLogouts;
 use crate::directory::UserLoginTime;
-use crate::logout::{Logout, decide_logout};
+use crate::logout::{AgentBusy, Insistence, Logout, LogoutRefused, Requested, decide_requested};
 use crate::name::{LineName, PhoneName, ProfileName, SessionId, UserId};
 use crate::parameters::{ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters};
 use crate::phone_state::{
@@ -52,6 +52,8 @@ pub struct LoginRequest {
     pub user_login_time: UserLoginTime,
     /// How long he may be idle, by his profile (DP-14).
     pub idle_limit: Option<Duration>,
+    /// How long the phone may take to be on hook, where it is not (LI-8).
+    pub apply_within: Duration,
     /// Whether a user who is logged in to the phone shall go (SP-13).
     pub take_over: bool,
     /// Who asks.
@@ -105,6 +107,9 @@ pub enum LoginRefusal {
         /// Where.
         phone: PhoneName,
     },
+    /// An agent whose session would end for it is at work (CC-9).
+    #[error(transparent)]
+    AgentBusy(#[from] AgentBusy),
 }
 
 /// What a login changes, all of it in one step.
@@ -118,6 +123,8 @@ pub struct Login {
     pub session: Session,
     /// Sessions that end for it.
     pub ended: Vec<EndedSession>,
+    /// Agents among them who were at work, where the policy is to say so (CC-9).
+    pub busy: Vec<AgentBusy>,
 }
 
 /// Decides a login. `policy` is the cluster's parameters as of this request (SP-21).
@@ -125,7 +132,8 @@ pub struct Login {
 /// A user who logs in again to the phone that he is on gets a new session; the old one ends as by his own wish.
 ///
 /// # Errors
-/// The first refusal in the order of LI-2: occupied, logged in elsewhere, shared line. Nothing changes then (LI-10).
+/// The first refusal in the order of LI-2: occupied, logged in elsewhere, shared line, an agent at work whose session
+/// would end. Nothing changes then (LI-10).
 pub fn decide_login(
     held: &Held,
     request: &LoginRequest,
@@ -137,16 +145,16 @@ pub fn decide_login(
     let leaving = refuse_elsewhere(held, request, policy)?;
     refuse_shared_line(held, request, &leaving)?;
 
-    let mut ended = Vec::new();
+    let mut ending = Ending { request, policy, now, ended: Vec::new(), busy: Vec::new() };
+    let before = match displaced {
+        Some(reason) => ending.end(&held.phone, reason)?,
+        None => held.phone.clone(),
+    };
     let mut states = Vec::new();
-    if let Some(reason) = displaced {
-        end(&held.phone, reason, None, policy, now, request, &mut ended, &mut states);
-    }
-    let before = states.pop().unwrap_or_else(|| held.phone.clone());
     for other in leaving {
-        let wears = other.session.as_ref().map(|session| session.logout_configuration.clone());
-        end(other, LogoutReason::LoggedInElsewhere, wears, policy, now, request, &mut ended, &mut states);
+        states.push(ending.end(other, LogoutReason::LoggedInElsewhere)?);
     }
+    let Ending { ended, busy, .. } = ending;
 
     let session = Session {
         id: request.session.clone(),
@@ -159,6 +167,9 @@ pub fn decide_login(
         idle_since: (before.hook == HookState::OnHook).then_some(now),
         daily_logout_at: DailyLogouts::of(policy).next_after(now),
         pending_logout: None,
+        apply_by: (before.hook == HookState::OffHook)
+            .then(|| now.checked_add(request.apply_within).unwrap_or(Timestamp::MAX)),
+        agent_state: None,
         primary_extension: request.primary_extension.clone(),
         lines: request.lines.clone(),
         acd_line: request.acd_line.clone(),
@@ -181,9 +192,9 @@ pub fn decide_login(
     phone.last_user = policy.remember_last_user.then(|| request.user.clone());
     states.insert(0, phone);
 
-    let mut events: Vec<_> = ended.iter().cloned().map(SessionEvent::LoggedOut).collect();
-    events.push(SessionEvent::LoggedIn(session.clone()));
-    Ok(Login { states, events, session, ended })
+    let mut events: Vec<_> = ended.iter().map(EndedSession::told).collect();
+    events.push(SessionEvent::LoggedIn(session.told()));
+    Ok(Login { states, events, session, ended, busy })
 }
 
 /// When the login ends by itself: after what was asked for, never later than the user may stay (SP-1, SP-2, SP-20).
@@ -276,21 +287,29 @@ fn refuse_shared_line(
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one step of the decision, used twice")]
-fn end(
-    state: &PhoneState,
-    reason: LogoutReason,
-    wears: Option<Configuration>,
-    policy: &ServiceParameters,
+/// The sessions that end for a login, one after another.
+struct Ending<'a> {
+    request: &'a LoginRequest,
+    policy: &'a ServiceParameters,
     now: Timestamp,
-    request: &LoginRequest,
-    ended: &mut Vec<EndedSession>,
-    states: &mut Vec<PhoneState>,
-) {
-    let logout = Logout { reason, wears, actor: request.actor.clone() };
-    if let Ok(done) = decide_logout(state, logout, policy, now) {
-        ended.push(done.ended);
-        states.push(done.state);
+    ended: Vec<EndedSession>,
+    busy: Vec<AgentBusy>,
+}
+
+impl Ending<'_> {
+    /// Ends the session on the phone, which wears what its login laid down for afterwards.
+    fn end(&mut self, state: &PhoneState, reason: LogoutReason) -> Result<PhoneState, LoginRefusal> {
+        let logout = Logout { reason, wears: None, actor: self.request.actor.clone() };
+        let requested = Requested { logout, insistence: Insistence::None, phone_epoch: None };
+        match decide_requested(state, requested, self.policy, self.now) {
+            Ok(out) => {
+                self.ended.push(out.ended);
+                self.busy.extend(out.busy);
+                Ok(out.state)
+            }
+            Err(LogoutRefused::AgentBusy(busy)) => Err(busy.into()),
+            Err(LogoutRefused::NotLoggedIn(_) | LogoutRefused::Stale { .. }) => Ok(state.clone()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Phones and requests for tests of decisions.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::LoginRequest;
@@ -33,8 +35,9 @@ pub(crate) fn request(user: &str) -> LoginRequest {
         duration: None,
         user_login_time: UserLoginTime::Cluster,
         idle_limit: None,
+        apply_within: Duration::from_secs(1800),
         take_over: false,
-        actor: Actor { name: user.into(), source: "127.0.0.1".into() },
+        actor: Actor { name: user.into(), source: "127.0.0.1".into(), ..Actor::default() },
     }
 }
 
@@ -52,6 +55,8 @@ pub(crate) fn logged_in(phone: &str, user: &str, expires_at: Option<Timestamp>) 
         idle_since: Some(at(-60)),
         daily_logout_at: None,
         pending_logout: None,
+        apply_by: None,
+        agent_state: None,
         primary_extension: None,
         lines: request.lines,
         acd_line: None,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::fixture::{at, empty, logged_in, parameters, request};
 use super::*;
+use crate::parameters::AgentStateGuard;
 
 fn decide(held: &Held, policy: &ServiceParameters) -> Result<Login, LoginRefusal> {
     decide_login(held, &request("agent7"), policy, at(0))
@@ -23,7 +24,7 @@ fn li_1_a_login_dresses_the_phone_and_tells_others() {
     assert_eq!(phone.session.as_ref(), Some(&login.session));
     assert_eq!(phone.wears, request("agent7").configuration);
     assert!(phone.actions.restart && !phone.actions.reset && !phone.actions.cancel_call_back);
-    assert_eq!(login.events, [SessionEvent::LoggedIn(login.session.clone())]);
+    assert_eq!(login.events, [SessionEvent::LoggedIn(login.session.told())]);
     assert_eq!(login.session.expires_at, None, "no maximum is enforced by default (SP-1)");
 }
 
@@ -329,4 +330,57 @@ fn lo_6_and_lo_7_a_login_says_when_it_ends_by_itself() {
     let lifted = empty(HERE).with_hook(HookState::OffHook, at(-5)).unwrap();
     let session = decide_login(&held(lifted, vec![]), &request, &zone("24:00"), at(0)).unwrap().session;
     assert_eq!(session.idle_since, None, "nobody is idle with the handset up");
+}
+
+#[test]
+fn li_8_a_login_with_the_handset_up_has_a_time_within_which_the_phone_must_wear_it() {
+    let lifted = empty(HERE).with_hook(HookState::OffHook, at(-5)).unwrap();
+    let request = LoginRequest { apply_within: Duration::from_secs(60), ..request("agent7") };
+    let decide = |phone| decide_login(&held(phone, vec![]), &request, &parameters(), at(0)).unwrap();
+    let login = decide(lifted);
+    assert_eq!(login.session.apply_by, Some(at(60)));
+    assert_eq!(login.states[0].due_at(), Some(at(60)));
+    assert_eq!(decide(empty(HERE)).session.apply_by, None);
+}
+
+#[test]
+fn cc_9_a_login_that_would_end_the_session_of_an_agent_at_work_is_held_to_the_policy() {
+    let busy = |phone: &str, user: &str| {
+        let state = logged_in(phone, user, None);
+        state.with_agent_state(&user.parse().unwrap(), crate::phone_state::AgentState::Talking).unwrap()
+    };
+    let here = held(busy(HERE, "agent8"), vec![]);
+    let there = held(empty(HERE), vec![busy(THERE, "agent7")]);
+    for (guard, reported) in
+        [(AgentStateGuard::Allow, Some(0)), (AgentStateGuard::Warn, Some(1)), (AgentStateGuard::Block, None)]
+    {
+        let policy = ServiceParameters {
+            agent_state_guard: guard,
+            multiple_login: MultipleLogin::AutoLogout,
+            occupied_phone: OccupiedPhone::Always,
+            ..parameters()
+        };
+        for (held, whose) in [(&here, "agent8"), (&there, "agent7")] {
+            match (decide(held, &policy), reported) {
+                (Ok(login), Some(reported)) => {
+                    assert_eq!((login.ended.len(), login.busy.len()), (1, reported), "{guard:?}");
+                    assert_eq!(login.session.agent_state, None, "it ends with its session");
+                }
+                (Err(LoginRefusal::AgentBusy(busy)), None) => assert_eq!(busy.user.as_str(), whose),
+                (other, _) => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn cc_9_a_report_of_another_user_or_of_the_same_changes_nothing() {
+    let state = logged_in(HERE, "agent7", None);
+    let report = |state: &PhoneState, user: &str| {
+        state.with_agent_state(&user.parse().unwrap(), crate::phone_state::AgentState::Ready)
+    };
+    assert_eq!(report(&state, "agent8"), None);
+    assert_eq!(report(&empty(HERE), "agent7"), None);
+    let ready = report(&state, "agent7").unwrap();
+    assert_eq!((ready.epoch, report(&ready, "agent7")), (state.epoch + 1, None));
 }

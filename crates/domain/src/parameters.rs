@@ -78,6 +78,19 @@ pub enum ContactCentrePolicy {
     Warn,
 }
 
+/// What is done about a logout of an agent who is at work, by whoever asks for it (CC-9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentStateGuard {
+    /// It happens.
+    #[default]
+    Allow,
+    /// It happens, and is reported.
+    Warn,
+    /// It is refused, unless somebody with the right to forces it.
+    Block,
+}
+
 /// An instant of every day, in minutes after midnight: 00:00 to 24:00, the end of the day (SP-10, LO-7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -193,6 +206,8 @@ pub struct ServiceParameters {
     pub occupied_phone: OccupiedPhone,
     /// Enforcement of the contact-centre rules (CC-5).
     pub contact_centre_policy: ContactCentrePolicy,
+    /// What is done about a logout of an agent who is at work (CC-9).
+    pub agent_state_guard: AgentStateGuard,
     /// The cluster's time zone, by its IANA name.
     pub time_zone: String,
     /// User locale where neither profile nor phone gives one (LI-14).
@@ -233,6 +248,7 @@ impl Default for ServiceParameters {
             daily_logout_times: Vec::new(),
             occupied_phone: OccupiedPhone::default(),
             contact_centre_policy: ContactCentrePolicy::default(),
+            agent_state_guard: AgentStateGuard::default(),
             time_zone: "UTC".into(),
             default_user_locale: "en-US".into(),
             default_user_hold_audio_source: None,

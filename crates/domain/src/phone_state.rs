@@ -2,6 +2,7 @@
 //!
 //! A session stands inside its phone's state, so that no phone can hold two and no session can lack its phone.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -58,6 +59,12 @@ pub struct Actor {
     pub name: String,
     /// His address; empty when the cluster did it by itself.
     pub source: String,
+    /// The program he did it with, as it names itself (`user-agent`); empty where it does not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub application: String,
+    /// The trace it belongs to: 32 hexadecimal digits of W3C's `traceparent`; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace_id: String,
 }
 
 /// One login.
@@ -87,6 +94,13 @@ pub struct Session {
     /// Set once an automatic logout waits for the handset (LO-4).
     #[serde(default)]
     pub pending_logout: Option<PendingLogout>,
+    /// Until when the phone must be on hook, so that it can wear what the login brought: the login is dropped otherwise.
+    /// Set where the handset was up at the login (LI-8), `None` once it was down.
+    #[serde(default)]
+    pub apply_by: Option<Timestamp>,
+    /// What the agent does, as his desktop reported it last (CC-9); `None` before the first report.
+    #[serde(default)]
+    pub agent_state: Option<AgentState>,
     /// The user's first number of all.
     pub primary_extension: Option<LineName>,
     /// Lines the phone wears.
@@ -99,8 +113,61 @@ pub struct Session {
     pub epoch: u64,
     /// Who logged him in.
     pub actor: Actor,
-    /// What the phone wears afterwards, unless the directory says otherwise then.
+    /// What the phone wears afterwards, unless the directory says otherwise then. Empty in events.
     pub logout_configuration: Configuration,
+}
+
+impl Session {
+    /// The session as events tell of it: without the logout rendering, which nobody reads there.
+    #[must_use]
+    pub fn told(&self) -> Self {
+        Self { logout_configuration: Configuration::default(), ..self.clone() }
+    }
+}
+
+impl EndedSession {
+    /// What others are told.
+    pub fn told(&self) -> SessionEvent {
+        SessionEvent::LoggedOut(Self { session: self.session.told(), ..self.clone() })
+    }
+}
+
+/// What an agent does, as his desktop reports it (CC-9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentState {
+    /// Signed in to no skill group, or signed out.
+    LoggedOut,
+    /// Takes no calls.
+    NotReady,
+    /// Waits for a call.
+    Ready,
+    /// A call is on its way to him.
+    Reserved,
+    /// On a call.
+    Talking,
+    /// Works on the call that has ended.
+    WrapUp,
+}
+
+impl AgentState {
+    /// Whether the contact centre counts on him: ready, reserved, talking or in wrap-up (CC-9).
+    pub fn is_busy(self) -> bool {
+        matches!(self, Self::Ready | Self::Reserved | Self::Talking | Self::WrapUp)
+    }
+}
+
+impl fmt::Display for AgentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LoggedOut => "logged out",
+            Self::NotReady => "not ready",
+            Self::Ready => "ready",
+            Self::Reserved => "reserved",
+            Self::Talking => "talking",
+            Self::WrapUp => "in wrap-up",
+        })
+    }
 }
 
 /// Why a session ended (LO-1).
@@ -154,6 +221,43 @@ pub struct EndedSession {
     pub at: Timestamp,
     /// Who ended it.
     pub actor: Actor,
+    /// The phone's epoch when it had ended.
+    #[serde(default)]
+    pub epoch: u64,
+    /// Why it was ended whatever the agent did, in the words of who forced it (CC-9); empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What was asked for and refused. What it names is as it was sent, and need not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// A login, or a logout.
+    pub what: Asked,
+    /// The phone.
+    pub phone: PhoneName,
+    /// The user; empty where a logout names none.
+    pub user: String,
+    /// The profile; empty where none was named.
+    #[serde(default)]
+    pub profile: String,
+    /// The reason, by its name in the API's errors.
+    pub reason: String,
+    /// Who asked.
+    pub actor: Actor,
+    /// How many refusals it stands for, beside itself: of too many at once not each is told of by itself.
+    #[serde(default)]
+    pub more: u64,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    /// A login.
+    Login,
+    /// A logout.
+    Logout,
 }
 
 /// What others are told about a change to a phone (EV-2).
@@ -169,25 +273,39 @@ pub enum SessionEvent {
     LogoutPending(Session),
     /// The phone shall wear something else, with nobody logging in or out.
     Redressed(PhoneName),
+    /// A session goes on with its profile as it is now (DP-10).
+    Refreshed(Session),
+    /// Something was refused (EV-1).
+    Refused(Refused),
 }
 
 impl SessionEvent {
     /// The phone it is about.
     pub fn phone(&self) -> &PhoneName {
         match self {
-            Self::LoggedIn(session) | Self::LogoutPending(session) => &session.phone,
+            Self::LoggedIn(session) | Self::LogoutPending(session) | Self::Refreshed(session) => {
+                &session.phone
+            }
             Self::LoggedOut(ended) => &ended.session.phone,
             Self::Redressed(phone) => phone,
+            Self::Refused(refused) => &refused.phone,
         }
     }
 
-    /// The user it is about.
-    pub fn user(&self) -> Option<&UserId> {
+    /// The session it is about, as it is then or was.
+    pub fn session(&self) -> Option<&Session> {
         match self {
-            Self::LoggedIn(session) | Self::LogoutPending(session) => Some(&session.user),
-            Self::LoggedOut(ended) => Some(&ended.session.user),
-            Self::Redressed(_) => None,
+            Self::LoggedIn(session) | Self::LogoutPending(session) | Self::Refreshed(session) => {
+                Some(session)
+            }
+            Self::LoggedOut(ended) => Some(&ended.session),
+            Self::Redressed(_) | Self::Refused(_) => None,
         }
+    }
+
+    /// The user whose session it is about.
+    pub fn user(&self) -> Option<&UserId> {
+        self.session().map(|session| &session.user)
     }
 }
 
@@ -269,7 +387,8 @@ impl PhoneState {
     }
 
     /// The phone with its handset there since `now`; `None` when it was there already. The idle clock stands while it
-    /// is up, and begins anew when it is down (LO-6); a logout that waits for it waits no longer then (LO-4).
+    /// is up, and begins anew when it is down (LO-6); a logout that waits for it waits no longer then (LO-4), and what
+    /// a login brought can be worn (LI-8).
     pub fn with_hook(&self, hook: HookState, now: Timestamp) -> Option<Self> {
         if self.hook == hook {
             return None;
@@ -277,11 +396,24 @@ impl PhoneState {
         let mut next = Self { epoch: self.epoch + 1, hook, ..self.clone() };
         if let Some(session) = &mut next.session {
             session.idle_since = (hook == HookState::OnHook).then_some(now);
+            if hook == HookState::OnHook {
+                session.apply_by = None;
+            }
             if let (HookState::OnHook, Some(pending)) = (hook, &mut session.pending_logout) {
                 pending.until = pending.until.min(now);
             }
         }
         Some(next)
+    }
+
+    /// The phone after that user's desktop reported what he does (CC-9); `None` when that changes nothing here.
+    pub fn with_agent_state(&self, user: &UserId, agent_state: AgentState) -> Option<Self> {
+        let session = self.session.as_ref().filter(|session| session.user == *user)?;
+        if session.agent_state == Some(agent_state) {
+            return None;
+        }
+        let session = Session { agent_state: Some(agent_state), ..session.clone() };
+        Some(Self { epoch: self.epoch + 1, session: Some(session), ..self.clone() })
     }
 
     /// Whether the phone wears what its session brought.
@@ -291,55 +423,5 @@ impl PhoneState {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn phone() -> PhoneState {
-        PhoneState::new("SEP000DEDAB3566".parse().unwrap())
-    }
-
-    fn restart() -> Actions {
-        Actions { restart: true, ..Actions::default() }
-    }
-
-    #[test]
-    fn ev_3_actions_add_up_until_the_newest_generation_is_acknowledged() {
-        let clear = Actions { clear_call_history: true, ..Actions::default() };
-        let twice = phone().dressed(Configuration(vec![1]), restart()).dressed(Configuration(vec![2]), clear);
-        assert_eq!(twice.actions, restart().and(clear));
-        let late = twice.acknowledged(1).unwrap().unwrap();
-        assert_eq!(late.actions, restart().and(clear), "an older generation leaves everything to do");
-        let done = late.acknowledged(2).unwrap().unwrap();
-        assert_eq!(done.actions, Actions::default());
-        assert_eq!(done.acknowledged(2), Ok(None), "a repeat changes nothing");
-    }
-
-    #[test]
-    fn a_generation_never_given_is_refused() {
-        let refused = phone().acknowledged(1).unwrap_err();
-        assert_eq!(refused, GenerationUnknown { newest: 0, acknowledged: 1 });
-    }
-
-    proptest! {
-        #[test]
-        fn every_change_grows_the_epoch_and_acknowledgements_never_go_back(steps in prop::collection::vec(0u64..6, 1..40)) {
-            let mut state = phone();
-            for step in steps {
-                let next = match step {
-                    0 => Some(state.dressed(Configuration::default(), restart())),
-                    1 => state.with_hook(HookState::OffHook, Timestamp::UNIX_EPOCH),
-                    2 => state.with_hook(HookState::OnHook, Timestamp::UNIX_EPOCH),
-                    back => state.acknowledged(state.generation.saturating_sub(back - 3)).unwrap(),
-                };
-                if let Some(next) = next {
-                    prop_assert_eq!(next.epoch, state.epoch + 1);
-                    prop_assert!(next.acknowledged >= state.acknowledged);
-                    prop_assert!(next.acknowledged <= next.generation);
-                    state = next;
-                }
-            }
-        }
-    }
-}
+#[path = "phone_state_tests.rs"]
+mod tests;

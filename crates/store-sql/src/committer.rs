@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+use roamline_domain::phone_state::SessionEvent;
 use roamline_domain::{ClusterId, PhoneName};
 use roamline_store::{Commit, CommitError, Guard, Sequence, StoreError};
 use sea_orm::{
@@ -40,7 +42,7 @@ pub(crate) struct Job {
     answer: oneshot::Sender<Answer>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Prepared {
     epochs: Vec<(String, i64)>,
     guards: Vec<(GuardKey, i64)>,
@@ -58,6 +60,26 @@ pub(crate) async fn commit(cluster: &ClusterId, queue: &mpsc::Sender<Job>, commi
     }
     let phone = commit.read.held.phone.phone.clone();
     let prepared = prepare(cluster, commit).map_err(corrupt(format!("phone {phone}")))?;
+    wait(queue, prepared).await
+}
+
+/// Queues events that come with no change, and waits for their place.
+pub(crate) async fn tell(
+    cluster: &ClusterId,
+    queue: &mpsc::Sender<Job>,
+    events: Vec<SessionEvent>,
+    at: Timestamp,
+) -> Result<Sequence, StoreError> {
+    let events = events.into_iter().map(|event| event_to_row(cluster, event, at)).collect::<Result<_, _>>();
+    let events = events.map_err(corrupt("an event"))?;
+    match wait(queue, Prepared { events, at: micros(at), ..Prepared::default() }).await {
+        Ok(last) => Ok(last),
+        Err(CommitError::Store(error)) => Err(error),
+        Err(CommitError::Moved) => Err(StoreError::Unavailable("events alone cannot move".into())),
+    }
+}
+
+async fn wait(queue: &mpsc::Sender<Job>, prepared: Prepared) -> Answer {
     let (answer, answered) = oneshot::channel();
     let ended = || StoreError::Unavailable("the store is being closed".into());
     queue.send(Job { prepared, answer }).await.map_err(|_| ended())?;

@@ -121,3 +121,24 @@ table!(
     { cluster_id: String, kid: String, },
     { pkcs8: Vec<u8>, created_at: i64, }
 );
+table!(
+    /// The audit trail. What a record is found by stands beside its body.
+    audit_record, "audit_record",
+    { cluster_id: String, number: i64, },
+    {
+        at: i64, kind: String, phone: String, user_id: String, event: Option<i64>, fingerprint: Option<Vec<u8>>,
+        body: String, hash: Vec<u8>,
+    }
+);
+table!(
+    /// How far the audit trail of a cluster has come.
+    audit_place, "audit_place",
+    { cluster_id: String, },
+    { sequence: i64, fingerprint: Vec<u8>, number: i64, hash: Vec<u8>, }
+);
+table!(
+    /// Sessions that are live as far as the audit trail knows, as JSON.
+    audit_live, "audit_live",
+    { cluster_id: String, phone: String, },
+    { session_id: String, session: String, }
+);

@@ -37,6 +37,8 @@ pub(crate) fn corrupt(what: impl Into<String>) -> impl FnOnce(Cause) -> StoreErr
 pub(crate) fn copy(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(source) => StoreError::Unavailable(source.to_string().into()),
+        StoreError::InDoubt(source) => StoreError::InDoubt(source.to_string().into()),
+        StoreError::Lost => StoreError::Lost,
         StoreError::Corrupt { what, source } => {
             StoreError::Corrupt { what: what.clone(), source: source.to_string().into() }
         }

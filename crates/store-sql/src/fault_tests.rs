@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use roamline_domain::audit::{AuditKind, AuditRecord, EventMark};
 use roamline_domain::phone_state::Configuration;
-use roamline_store::conformance::fixture::{agent, at, everything, line, log_in, log_out, phone};
+use roamline_store::conformance::fixture::{agent, at, everything, line, log_in, log_out, phone, since};
 use roamline_store::{About, Change, Commit, CommitError, CredentialStore, DirectoryError, Expect};
+use roamline_store::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore};
 use roamline_store::{KeyRecord, SessionStore, StoreError};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryTrait};
 use tempfile::TempDir;
@@ -89,7 +91,7 @@ async fn a_read_only_file_is_unavailable_and_can_be_read() {
     let key = KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0) };
     let refused = store.ensure_keys(vec![key]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-    assert!(matches!(store.trim(at(0), at(0)).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.trim(at(0), since(at(0))).await, Err(StoreError::Unavailable(_))));
     assert_eq!(everything(&store).await, before);
 
     on_writer(&store, "PRAGMA query_only = 0").await;
@@ -145,6 +147,72 @@ async fn callers_that_go_away_leave_whole_commits() {
     assert_eq!(snapshot.sequence, events.len() as u64);
 }
 
+fn audit_step(from: &AuditPlace, body: &str) -> AuditStep {
+    let to = AuditPlace {
+        sequence: from.sequence + 1,
+        fingerprint: vec![1],
+        number: from.number + 1,
+        hash: from.hash.then(body),
+    };
+    let record = AuditRecord {
+        number: to.number,
+        at: at(0),
+        kind: AuditKind::Login,
+        phone: phone(1).to_string(),
+        user: "agent1".into(),
+        body: body.into(),
+        event: Some(EventMark { sequence: to.sequence, fingerprint: vec![1] }),
+        hash: to.hash,
+    };
+    AuditStep { from: from.clone(), to, records: vec![record], live: Vec::new(), ended: Vec::new() }
+}
+
+async fn trail(store: &SqlStore) -> (AuditPlace, Vec<AuditRecord>) {
+    let records = store.records(&AuditQuery::default(), 0, 100).await.unwrap();
+    (store.place().await.unwrap(), records)
+}
+
+#[tokio::test]
+async fn ev_1_a_full_disk_leaves_the_trail_as_it_was() {
+    let (store, _directory) = open().await;
+    store.append(audit_step(&AuditPlace::default(), "{}")).await.unwrap();
+    let before = trail(&store).await;
+    on_writer(&store, "PRAGMA max_page_count = 1").await;
+    let large = audit_step(&before.0, &"x".repeat(1 << 20));
+    let refused = store.append(large.clone()).await;
+    assert!(matches!(refused, Err(AuditError::Store(StoreError::Unavailable(_)))), "{refused:?}");
+    assert_eq!(trail(&store).await, before);
+    on_writer(&store, "PRAGMA max_page_count = 1000000").await;
+    store.append(large).await.unwrap();
+    assert_eq!(trail(&store).await.1.len(), 2);
+}
+
+#[tokio::test]
+async fn ev_1_a_record_that_is_there_already_keeps_the_whole_step_from_being_made() {
+    let (store, _directory) = open().await;
+    let first = audit_step(&AuditPlace::default(), "{}");
+    store.append(first.clone()).await.unwrap();
+    let before = trail(&store).await;
+    let mut next = audit_step(&first.to, "{}");
+    next.records.extend(first.records);
+    let refused = store.append(next).await;
+    assert!(matches!(refused, Err(AuditError::Store(_))), "{refused:?}");
+    assert_eq!(trail(&store).await, before);
+}
+
+#[tokio::test]
+async fn ev_1_the_trail_of_another_cluster_is_not_seen() {
+    let (store, directory) = open().await;
+    store.append(audit_step(&AuditPlace::default(), "{}")).await.unwrap();
+    let path = directory.path().join("roamline.db");
+    let other =
+        SqlStore::open_sqlite(&path, "other".parse().unwrap(), SqliteOptions::default()).await.unwrap();
+    assert_eq!(trail(&other).await, (AuditPlace::default(), Vec::new()));
+    assert!(other.recorded(0, 10).await.unwrap().is_empty());
+    other.append(audit_step(&AuditPlace::default(), "other")).await.unwrap();
+    assert_eq!(trail(&store).await.1.len(), 1);
+}
+
 #[tokio::test]
 async fn sessions_of_another_cluster_are_not_seen() {
     let (store, directory) = open().await;
@@ -157,7 +225,7 @@ async fn sessions_of_another_cluster_are_not_seen() {
     assert_eq!(other.phone(&phone(1)).await.unwrap(), None);
     log_in(&other, 1, &agent(2)).await;
     log_out(&other, 1).await;
-    other.trim(at(1_000), at(1_000)).await.unwrap();
+    other.trim(at(1_000), since(at(1_000))).await.unwrap();
     assert_eq!(store.list(None, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.events(0, 10).await.unwrap().events.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What Roamline keeps, in SQL: the three stores of a cluster over one SQLite file or, with the feature `postgres`,
+//! What Roamline keeps, in SQL: the four stores of a cluster over one SQLite file or, with the feature `postgres`,
 //! one PostgreSQL database, through SeaORM: one code path, one set of migrations.
 //!
 //! Every row carries the cluster's id, so that several clusters may share a database. Instants are kept to the
@@ -9,6 +9,7 @@
 //! file at the same time is for the caller to see to; the store itself takes no lasting lock. A PostgreSQL database
 //! may be used by any number of processes at once: those that write take turns, see [`Writer`].
 
+mod audit;
 mod column;
 mod committer;
 mod credential;

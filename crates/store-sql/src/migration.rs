@@ -2,6 +2,7 @@
 
 mod m0001_first;
 mod m0002_imports;
+mod m0003_audit;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -11,6 +12,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First), Box::new(m0002_imports::Imports)]
+        vec![Box::new(m0001_first::First), Box::new(m0002_imports::Imports), Box::new(m0003_audit::Audit)]
     }
 }

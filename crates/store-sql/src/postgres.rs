@@ -1,6 +1,6 @@
 //! How a PostgreSQL database is reached, and what lets several processes share it.
 //!
-//! Each of the three stores is written by one transaction of a cluster at a time: a transaction first takes the
+//! Each of the four stores is written by one transaction of a cluster at a time: a transaction first takes the
 //! store's advisory lock, which it holds until it has ended. It is READ COMMITTED, so that each of its statements sees
 //! all that was committed before the lock was got; a snapshot taken earlier, as by REPEATABLE READ or SERIALIZABLE,
 //! would not. So versions that were read hold until COMMIT, no transaction is ever to be repeated, and events become
@@ -47,7 +47,7 @@ const PASSING: [&str; 3] = ["08", "53", "57"];
 /// How a PostgreSQL database is used.
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresOptions {
-    /// Connections of this process at most. Three of them write; at least two read, even if less than 5 is said.
+    /// Connections of this process at most. Four of them write; at least two read, even if less than 6 is said.
     pub max_connections: u32,
     /// How often this process looks for events that others have committed.
     pub look_every: Duration,
@@ -106,7 +106,7 @@ impl PostgresServer {
 
     pub(crate) async fn open(&self, cluster: ClusterId) -> Result<SqlStore, OpenError> {
         self.answers().await?;
-        let readers = self.options.max_connections.saturating_sub(3).max(READERS);
+        let readers = self.options.max_connections.saturating_sub(4).max(READERS);
         let readers = pool(self.server.clone().options(READS), readers);
         up_to_date(&readers, &self.name, |error| self.unusable(error)).await?;
 
@@ -123,11 +123,12 @@ impl PostgresServer {
             sessions: writer("sessions"),
             directory: writer("directory"),
             credentials: writer("credentials"),
+            audit: writer("audit"),
         };
         let started = SqlStore::start(cluster, readers, writers, Some(self.options.look_every)).await;
         started.map_err(|error| match error {
             StoreError::Unavailable(source) => OpenError::Unreachable { database: self.name.clone(), source },
-            StoreError::Corrupt { .. } => {
+            StoreError::Corrupt { .. } | StoreError::InDoubt(_) | StoreError::Lost => {
                 OpenError::Unusable { database: self.name.clone(), source: error.into() }
             }
         })

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_domain::login::Held;
-use roamline_domain::phone_state::PhoneState;
+use roamline_domain::phone_state::{PhoneState, SessionEvent};
 use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
 use roamline_store::{
-    About, Commit, CommitError, EventPage, EventsError, Loaded, Reply, Sequence, SessionStore, Snapshot,
-    StoreError,
+    About, Commit, CommitError, EventPage, EventsError, Keep, Loaded, Reply, Sequence, SessionStore,
+    Snapshot, StoreError,
 };
 use sea_orm::sea_query::UnionType;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 use tokio::sync::watch;
 
 use crate::SqlStore;
@@ -86,6 +88,10 @@ impl SessionStore for SqlStore {
 
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         committer::commit(&self.cluster, &self.commits, commit).await
+    }
+
+    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
+        committer::tell(&self.cluster, &self.commits, events, at).await
     }
 
     async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
@@ -205,10 +211,11 @@ impl SessionStore for SqlStore {
         row.map(read).transpose()
     }
 
-    async fn trim(&self, now: Timestamp, keep_events_since: Timestamp) -> Result<(), StoreError> {
+    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
         use session_event::Column as Event;
         let tx = self.write(&self.writers.sessions).await?;
         let what = failed("an event");
+        let after = i64::try_from(keep.after).unwrap_or(i64::MAX);
         reply::Entity::delete_many()
             .filter(reply::Column::ClusterId.eq(self.cluster.as_str()))
             .filter(reply::Column::ExpiresAt.lte(micros(now)))
@@ -219,7 +226,7 @@ impl SessionStore for SqlStore {
             .select_only()
             .column(Event::Sequence)
             .filter(Event::ClusterId.eq(self.cluster.as_str()))
-            .filter(Event::At.gte(micros(keep_events_since)))
+            .filter(Condition::any().add(Event::At.gte(micros(keep.since))).add(Event::Sequence.gt(after)))
             .order_by_asc(Event::Sequence)
             .limit(1)
             .into_tuple()

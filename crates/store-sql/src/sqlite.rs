@@ -90,7 +90,12 @@ impl SqliteFile {
         up_to_date(&connection, &self.named(), failed).await?;
         let readers = readers(&self.path).await.map_err(failed)?;
         let writer = Writer::new(connection, None);
-        let writers = Writers { sessions: writer.clone(), directory: writer.clone(), credentials: writer };
+        let writers = Writers {
+            sessions: writer.clone(),
+            directory: writer.clone(),
+            credentials: writer.clone(),
+            audit: writer,
+        };
         let started = SqlStore::start(cluster, readers, writers, None).await;
         started.map_err(|error| OpenError::Unusable { database: self.named(), source: error.into() })
     }

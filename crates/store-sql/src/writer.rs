@@ -1,4 +1,4 @@
-//! Who writes: a connection for each of the three stores, of which nothing is written together.
+//! Who writes: a connection for each of the four stores, of which nothing is written together.
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement,
@@ -11,6 +11,7 @@ pub(crate) struct Writers {
     pub(crate) sessions: Writer,
     pub(crate) directory: Writer,
     pub(crate) credentials: Writer,
+    pub(crate) audit: Writer,
 }
 
 /// Who writes one of the stores: whatever it reads in a transaction holds until that ends, as nobody else writes

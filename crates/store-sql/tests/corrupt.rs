@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use roamline_domain::audit::{AuditKind, AuditRecord, EventMark, Hash};
 use roamline_domain::credential::{Attempts, PrincipalKind};
 use roamline_domain::directory::{Kind, Resource};
 use roamline_store::conformance::fixture::{
     agent, at, device, line, log_in, log_out, person, phone, profile, reply, request_id, user,
 };
 use roamline_store::{
-    Change, CredentialStore, DirectoryError, DirectoryStore, EventsError, Expect, ImportError, ImportStore,
-    KeyRecord, ListQuery, Principal, SecretRecord, SessionStore, StageError, StoreError,
+    AuditPlace, AuditQuery, AuditStep, AuditStore, Change, CredentialStore, DirectoryError, DirectoryStore,
+    EventsError, Expect, ImportError, ImportStore, KeyRecord, ListQuery, Principal, SecretRecord,
+    SessionStore, StageError, StoreError,
 };
 use roamline_store_sql::{SqlStore, SqliteOptions, Synchronous};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -46,6 +48,24 @@ async fn filled(store: &Arc<SqlStore>) {
     };
     assert!(store.set_principals(vec![principal]).await.unwrap());
     store.ensure_keys(vec![KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0) }]).await.unwrap();
+    store.append(audit_step(store).await).await.unwrap();
+}
+
+async fn audit_step(store: &Arc<SqlStore>) -> AuditStep {
+    let place = AuditPlace { sequence: 1, fingerprint: vec![1], number: 1, hash: Hash::default().then("{}") };
+    let record = AuditRecord {
+        number: 1,
+        at: at(0),
+        kind: AuditKind::Login,
+        phone: phone(1).to_string(),
+        user: "a".into(),
+        body: "{}".into(),
+        event: Some(EventMark { sequence: 1, fingerprint: vec![1] }),
+        hash: place.hash,
+    };
+    let session = store.phone(&phone(1)).await.unwrap().unwrap().session.unwrap();
+    let (records, live) = (vec![record], vec![session]);
+    AuditStep { from: AuditPlace::default(), to: place, records, live, ended: Vec::new() }
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +113,10 @@ async fn read_all(store: &Arc<SqlStore>) -> Seen {
     read_import(store, &mut seen).await;
     seen.note(store.principal(&"a".parse().unwrap()).await.err());
     seen.note(store.keys().await.err());
+    seen.note(store.place().await.err());
+    seen.note(store.records(&AuditQuery::default(), 0, 10).await.err());
+    seen.note(store.recorded(0, 10).await.err());
+    seen.note(store.live(None, 10).await.err());
     let delete = Change::Delete { key: line("1").key(), version: 1 };
     for change in [delete, put(profile(PHONE, &["1"]))] {
         let made = DirectoryStore::commit(&**store, vec![change], at(0)).await;
@@ -161,6 +185,9 @@ async fn whatever_stands_in_a_row_reading_it_is_an_answer_or_corrupt() {
         raw.execute_unprepared("DROP TABLE saved").await.unwrap();
     }
     for column in ["phone_state.epoch", "phone_state.session", "phone_state.hook", "session_event.body"] {
+        assert!(corrupt.contains(column), "{column} of {corrupt:?}");
+    }
+    for column in ["audit_record.kind", "audit_record.hash", "audit_place.number", "audit_live.session"] {
         assert!(corrupt.contains(column), "{column} of {corrupt:?}");
     }
     for column in ["resource.body", "principal.attempts", "signing_key.created_at", "guard.version"] {

@@ -1,3 +1,12 @@
+CREATE TABLE "audit_live" ( "cluster_id" text NOT NULL, "phone" text NOT NULL, "session_id" text NOT NULL, "session" text NOT NULL, PRIMARY KEY ("cluster_id", "phone") );
+CREATE INDEX "audit_live_by_session" ON "audit_live" ("cluster_id", "session_id");
+CREATE TABLE "audit_place" ( "cluster_id" text NOT NULL, "sequence" integer NOT NULL, "fingerprint" blob NOT NULL, "number" integer NOT NULL, "hash" blob NOT NULL, PRIMARY KEY ("cluster_id") );
+CREATE TABLE "audit_record" ( "cluster_id" text NOT NULL, "number" integer NOT NULL, "at" integer NOT NULL, "kind" text NOT NULL, "phone" text NOT NULL, "user_id" text NOT NULL, "event" integer, "fingerprint" blob, "body" text NOT NULL, "hash" blob NOT NULL, PRIMARY KEY ("cluster_id", "number") );
+CREATE INDEX "audit_record_by_event" ON "audit_record" ("cluster_id", "event");
+CREATE INDEX "audit_record_by_kind" ON "audit_record" ("cluster_id", "kind", "number");
+CREATE INDEX "audit_record_by_phone" ON "audit_record" ("cluster_id", "phone", "number");
+CREATE INDEX "audit_record_by_time" ON "audit_record" ("cluster_id", "at", "number");
+CREATE INDEX "audit_record_by_user" ON "audit_record" ("cluster_id", "user_id", "number");
 CREATE TABLE "claim" ( "cluster_id" text NOT NULL, "space" text NOT NULL, "name" text NOT NULL, "owner_kind" text NOT NULL, "owner_name" text NOT NULL, PRIMARY KEY ("cluster_id", "space", "name") );
 CREATE INDEX "claim_by_owner" ON "claim" ("cluster_id", "owner_kind", "owner_name");
 CREATE TABLE "guard" ( "cluster_id" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "version" integer NOT NULL, PRIMARY KEY ("cluster_id", "kind", "name") );

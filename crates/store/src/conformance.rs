@@ -9,6 +9,7 @@
     reason = "these are tests that happen to live in a library"
 )]
 
+pub mod audit;
 pub mod credential;
 pub mod directory;
 pub mod directory_read;
@@ -32,61 +33,7 @@ macro_rules! conformance_suite {
             #[allow(unused_imports, reason = "the factory may need nothing from around it")]
             use super::*;
 
-            $crate::conformance_cases! { session, $factory;
-                a_phone_without_a_record_is_new_at_epoch_0,
-                load_gives_the_users_other_phones_and_no_ones_else,
-                load_gives_the_other_phones_that_wear_the_acd_line,
-                load_gives_no_phone_twice,
-                load_about_one_phone_gives_that_alone,
-                every_field_of_a_phone_is_kept,
-                large_configurations_are_kept_byte_by_byte,
-                a_session_is_found_by_its_id_until_it_ends,
-                list_has_phones_with_a_session_in_the_order_of_their_names,
-                list_is_paged_without_loss_or_repeat,
-                list_of_one_user_has_his_phones_alone,
-                a_snapshot_has_phones_with_a_session_and_the_place_of_the_last_event,
-                due_has_the_longest_overdue_first_at_most_the_limit,
-                a_session_is_due_at_its_instant_and_not_a_nanosecond_before,
-                the_next_deadline_is_the_earliest_even_when_it_has_passed,
-                a_deadline_moves_with_what_the_session_ends_by,
-                a_session_without_limit_is_never_due,
-                a_deadline_at_the_end_of_time_is_kept,
-            }
-            $crate::conformance_cases! { session_commit, $factory;
-                each_commit_is_read_back_one_epoch_on,
-                guards_move_when_a_session_begins_and_when_it_ends,
-                guards_of_both_users_move_at_a_takeover,
-                guards_rest_when_no_session_begins_or_ends,
-                a_stale_phone_is_moved_and_nothing_changes,
-                a_stale_other_phone_is_moved_and_nothing_changes,
-                a_stale_guard_is_moved_and_nothing_changes,
-                a_state_that_was_not_read_is_moved_and_nothing_changes,
-                a_state_that_is_not_one_epoch_on_is_moved_and_nothing_changes,
-                of_16_commits_from_the_same_versions_one_is_made,
-                of_two_users_racing_for_a_phone_one_gets_it,
-                a_user_racing_for_two_phones_gets_one,
-                an_acd_line_raced_for_is_worn_on_one_phone,
-                commits_about_different_phones_are_all_made,
-                a_moved_commit_does_not_hold_up_those_beside_it,
-                a_reply_is_remembered_until_it_expires,
-                a_request_id_that_was_answered_is_moved_and_nothing_changes,
-                an_expired_reply_may_be_given_anew,
-                trim_forgets_expired_replies_alone,
-            }
-            $crate::conformance_cases! { session_event, $factory;
-                a_commit_returns_the_place_of_its_last_event,
-                events_have_places_from_1_without_gaps_in_the_order_of_commits,
-                events_keep_every_field,
-                events_are_paged_from_any_place,
-                there_are_no_events_after_the_last,
-                a_place_not_reached_is_ahead,
-                events_of_concurrent_commits_have_no_gap,
-                a_snapshot_and_the_events_after_it_give_the_present,
-                trimmed_events_are_too_old,
-                trim_keeps_the_last_event_and_its_place,
-                trim_leaves_no_gap_where_clocks_disagree,
-                latest_changes_with_each_event,
-            }
+            $crate::session_conformance_cases! { $factory }
             $crate::conformance_cases! { directory, $factory;
                 what_is_not_there_is_not_found,
                 find_answers_in_the_order_of_the_keys,
@@ -126,6 +73,7 @@ macro_rules! conformance_suite {
                 a_guard_and_a_change_from_one_version_do_not_both_happen,
                 a_snapshot_has_everything_kind_by_kind,
                 a_snapshot_does_not_see_what_is_written_meanwhile,
+                the_revision_grows_with_each_change_and_with_nothing_else,
             }
             $crate::conformance_cases! { import, $factory;
                 an_import_is_found_by_its_token_until_it_ends,
@@ -153,6 +101,19 @@ macro_rules! conformance_suite {
                 an_import_and_what_it_was_decided_from_do_not_both_change,
                 dp_19_a_large_import_is_one_step,
             }
+            $crate::conformance_cases! { audit, $factory;
+                ev_1_a_trail_that_was_never_fed_is_empty,
+                ev_1_a_step_is_read_back_as_it_was_made,
+                ev_1_a_step_from_another_place_is_moved_and_changes_nothing,
+                ev_1_what_16_processes_feed_is_recorded_once,
+                records_are_found_by_user_phone_kind_and_time,
+                records_of_clocks_that_disagree_are_all_found,
+                records_are_paged_in_the_order_of_their_numbers,
+                events_that_are_recorded_are_found_by_their_places,
+                a_session_is_live_in_the_trail_until_it_ends,
+                sessions_that_are_live_in_the_trail_are_paged_by_phone,
+                a_large_step_of_the_trail_is_one_step,
+            }
             $crate::conformance_cases! { credential, $factory;
                 an_unknown_principal_is_none,
                 every_field_of_a_principal_is_kept_and_its_version_grows,
@@ -168,7 +129,89 @@ macro_rules! conformance_suite {
     };
 }
 
-/// The tests of one group of cases; [`conformance_suite!`](crate::conformance_suite) alone uses it.
+/// One test for each case of live sessions alone, as [`conformance_suite!`](crate::conformance_suite) has them too: for
+/// a backend that keeps nothing else.
+#[macro_export]
+macro_rules! session_conformance_suite {
+    ($name:ident, $factory:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the factory may need nothing from around it")]
+            use super::*;
+
+            $crate::session_conformance_cases! { $factory }
+        }
+    };
+}
+
+/// The tests of live sessions; the suites alone use it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! session_conformance_cases {
+    ($factory:expr) => {
+        $crate::conformance_cases! { session, $factory;
+            a_phone_without_a_record_is_new_at_epoch_0,
+            load_gives_the_users_other_phones_and_no_ones_else,
+            load_gives_the_other_phones_that_wear_the_acd_line,
+            load_follows_a_session_to_another_acd_line,
+            load_gives_no_phone_twice,
+            load_about_one_phone_gives_that_alone,
+            every_field_of_a_phone_is_kept,
+            large_configurations_are_kept_byte_by_byte,
+            a_session_is_found_by_its_id_until_it_ends,
+            list_has_phones_with_a_session_in_the_order_of_their_names,
+            list_is_paged_without_loss_or_repeat,
+            list_of_one_user_has_his_phones_alone,
+            a_snapshot_has_phones_with_a_session_and_the_place_of_the_last_event,
+            due_has_the_longest_overdue_first_at_most_the_limit,
+            a_session_is_due_at_its_instant_and_not_a_nanosecond_before,
+            the_next_deadline_is_the_earliest_even_when_it_has_passed,
+            a_deadline_moves_with_what_the_session_ends_by,
+            a_session_without_limit_is_never_due,
+            a_deadline_at_the_end_of_time_is_kept,
+        }
+        $crate::conformance_cases! { session_commit, $factory;
+            each_commit_is_read_back_one_epoch_on,
+            guards_move_when_a_session_begins_and_when_it_ends,
+            guards_of_both_users_move_at_a_takeover,
+            guards_rest_when_no_session_begins_or_ends,
+            guards_move_when_a_session_goes_on_with_another_acd_line,
+            a_stale_phone_is_moved_and_nothing_changes,
+            a_stale_other_phone_is_moved_and_nothing_changes,
+            a_stale_guard_is_moved_and_nothing_changes,
+            a_state_that_was_not_read_is_moved_and_nothing_changes,
+            a_state_that_is_not_one_epoch_on_is_moved_and_nothing_changes,
+            of_16_commits_from_the_same_versions_one_is_made,
+            of_two_users_racing_for_a_phone_one_gets_it,
+            a_user_racing_for_two_phones_gets_one,
+            an_acd_line_raced_for_is_worn_on_one_phone,
+            commits_about_different_phones_are_all_made,
+            a_moved_commit_does_not_hold_up_those_beside_it,
+            a_reply_is_remembered_until_it_expires,
+            a_request_id_that_was_answered_is_moved_and_nothing_changes,
+            an_expired_reply_may_be_given_anew,
+            trim_forgets_expired_replies_alone,
+        }
+        $crate::conformance_cases! { session_event, $factory;
+            a_commit_returns_the_place_of_its_last_event,
+            events_have_places_from_1_without_gaps_in_the_order_of_commits,
+            events_keep_every_field,
+            events_are_paged_from_any_place,
+            there_are_no_events_after_the_last,
+            a_place_not_reached_is_ahead,
+            events_of_concurrent_commits_have_no_gap,
+            a_snapshot_and_the_events_after_it_give_the_present,
+            trimmed_events_are_too_old,
+            trim_keeps_the_last_event_and_its_place,
+            trim_leaves_no_gap_where_clocks_disagree,
+            trim_keeps_what_is_behind_nobody,
+            events_are_told_without_a_change,
+            a_store_that_is_begun_is_not_begun_again,
+            latest_changes_with_each_event,
+        }
+    };
+}
+
+/// The tests of one group of cases; the suites alone use it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_cases {

@@ -4,20 +4,24 @@
 //! A store knows no rules. It loads records with their versions and commits what was decided in one step, if nothing
 //! that the decision was made from has moved.
 
+pub mod audit;
 pub mod credential;
 pub mod directory;
 mod error;
 pub mod import;
+mod recall;
 pub mod session;
 
 pub mod conformance;
 pub mod memory;
 
+pub use audit::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore};
 pub use credential::{CredentialStore, KeyRecord, Principal, SecretRecord};
 pub use directory::{Change, Cursor, DirectoryError, DirectoryStore, Expect, ListQuery, Order, Stored};
 pub use error::StoreError;
 pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
+pub use recall::Recall;
 pub use session::{
-    About, Commit, CommitError, EventPage, EventsError, Guard, Loaded, Reply, Sequence, SessionStore,
+    About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, Reply, Sequence, SessionStore,
     Snapshot, StoredEvent,
 };

@@ -1,6 +1,7 @@
 //! The memory model: what the promises of the traits mean, over plain maps under one lock. Tests of the services run
 //! on it; nothing of it outlives the process.
 
+mod audit;
 mod commit;
 mod credential;
 mod directory;
@@ -23,6 +24,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     sessions: session::Sessions,
+    audit: audit::Audit,
     directory: directory::Directory,
     imports: import::Imports,
     credentials: credential::Credentials,

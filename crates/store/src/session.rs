@@ -32,7 +32,7 @@ impl About {
 
 /// Something that a decision was made from beside the phones themselves: the set of phones that a user is logged in
 /// to, or on which an ACD line is worn. Its version grows whenever a session of that user, or with that ACD line,
-/// begins or ends.
+/// begins or ends, and when a session of his goes on with another ACD line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Guard {
     /// The phones of a user.
@@ -138,9 +138,36 @@ pub struct Snapshot {
     pub phones: Vec<PhoneState>,
 }
 
+/// What of the past must be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Events decided at or after this instant: for watches that resume.
+    pub since: Timestamp,
+    /// Events after this place: those that the audit trail does not have yet.
+    pub after: Sequence,
+}
+
 /// Live sessions, their deadlines, and the events that tell of them.
+///
+/// A store that can lose everything it holds while its server lives on, Redis, must be begun before it is used: what
+/// a process does with one that was never begun, or was lost and begun anew behind its back, fails with
+/// [`StoreError::Lost`] and changes nothing. The other stores are always begun.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
+    /// Whether the store holds the sessions of the cluster, rather than nothing at all: `false` where it was never
+    /// begun, and where everything was lost.
+    async fn is_begun(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    /// Begins a store that is not begun: with these phones as they are given, and events to come in places after
+    /// `after`. Of many that do so at once one does, and all the others are answered `false`, as is everyone who
+    /// begins a store that is begun. Until it is done nobody sees any of it.
+    async fn begin(&self, phones: Vec<PhoneState>, after: Sequence) -> Result<bool, StoreError> {
+        let _ = (phones, after);
+        Ok(false)
+    }
+
     /// The phone, every other phone with a session of that user or wearing that ACD line, and the versions of all of
     /// it as of one instant.
     async fn load(&self, about: &About) -> Result<Loaded, StoreError>;
@@ -153,6 +180,10 @@ pub trait SessionStore: Send + Sync + 'static {
     /// # Errors
     /// [`CommitError::Moved`] as said there; nothing was changed then.
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError>;
+
+    /// Tells of what changed nothing, such as a login that was refused. The events get the next places in order, as
+    /// those of a commit do. Returns the place of the last of them.
+    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError>;
 
     /// The phone's record, if there is one.
     async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError>;
@@ -190,7 +221,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The answer remembered for a request id, if it has not expired at `now`.
     async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError>;
 
-    /// Forgets replies that have expired at `now`, and events decided before `keep_events_since`; the last event is
-    /// always kept.
-    async fn trim(&self, now: Timestamp, keep_events_since: Timestamp) -> Result<(), StoreError>;
+    /// Forgets replies that have expired at `now`, and the oldest events, up to the first that must be kept; the last
+    /// event is always kept.
+    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError>;
 }

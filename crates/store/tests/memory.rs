@@ -16,6 +16,7 @@ fn every_case_is_in_the_suite() {
         include_str!("../src/conformance/session_event.rs"),
         include_str!("../src/conformance/directory.rs"),
         include_str!("../src/conformance/credential.rs"),
+        include_str!("../src/conformance/audit.rs"),
     ];
     let lines = groups.iter().flat_map(|group| group.lines());
     let written: BTreeSet<_> = lines

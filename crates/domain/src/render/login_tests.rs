@@ -314,3 +314,25 @@ proptest! {
         prop_assert!(worn.settings.iter().all(|setting| own || setting.origin != Origin::Profile || setting.field == "idle_limit"));
     }
 }
+
+#[test]
+fn li_13_nothing_that_the_phones_owner_has_set_up_is_offered_to_who_is_logged_in() {
+    let mut owned = phone("7970");
+    owned.owner = Some("boss".parse().unwrap());
+    owned.settings.lines = vec![super::fixture::line(LineKind::Normal, &["1000"])];
+    owned.settings.speed_dials = vec![super::fixture::dial(1, "9999")];
+    owned.settings.feature_buttons = vec![crate::settings::FeatureButton::Mobility];
+    owned.settings.user_hold_audio_source = Some("the owner's".into());
+    owned.settings.softkey_template = Some("the owner's".into());
+    owned.settings.phone_button_template = Some("the owner's".into());
+    owned.settings.call_blocking_pin = Some(CallBlockingPin("271828".into()));
+    owned.settings.privacy = Privacy::On;
+    owned.settings.do_not_disturb.on = true;
+    owned.settings.idle_limit_minutes = Some(1);
+    let default = default_profile("7970");
+    for (profile, default) in [(profile_of_me(), None), (made_for("me", "7960"), Some(&default))] {
+        let here = render_with(&owned, &profile, default).unwrap();
+        let anywhere = render_with(&phone("7970"), &profile, default).unwrap();
+        assert_eq!(here, EffectiveConfiguration { change: here.change, ..anywhere });
+    }
+}

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use roamline_store::conformance::fixture::{agent, at, everything, line, log_in};
 use roamline_store::{
-    Change, Commit, CommitError, CredentialStore, DirectoryError, DirectoryStore, Expect, KeyRecord,
-    SessionStore, StoreError,
+    AuditError, AuditPlace, AuditStep, AuditStore, Change, Commit, CommitError, CredentialStore,
+    DirectoryError, DirectoryStore, Expect, KeyRecord, SessionStore, StoreError,
 };
 use roamline_store_sql::SqlStore;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
@@ -101,6 +101,32 @@ async fn a_connection_that_is_ended_in_a_commit_is_unavailable_and_nothing_chang
     blocking.rollback().await.unwrap();
     assert_eq!(everything(&store).await, before);
     SessionStore::commit(&*store, next).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ev_1_a_connection_that_is_ended_in_a_step_of_the_trail_leaves_it_as_it_was() {
+    let url = database().await;
+    let store = open(&url).await;
+    let to = AuditPlace { sequence: 1, fingerprint: vec![1], ..AuditPlace::default() };
+    let step = AuditStep {
+        from: AuditPlace::default(),
+        to: to.clone(),
+        records: Vec::new(),
+        live: Vec::new(),
+        ended: Vec::new(),
+    };
+    let (blocker, admin) = (raw(&url).await, raw(&url).await);
+    let blocking = blocker.begin().await.unwrap();
+    blocking.execute_unprepared("LOCK TABLE audit_place IN EXCLUSIVE MODE").await.unwrap();
+    let ended = async { while terminate(&admin, "wait_event_type = 'Lock'").await == 0 {} };
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended);
+    let (refused, ended) = tokio::join!(store.append(step.clone()), ended);
+    ended.expect("the step waits");
+    assert!(matches!(refused, Err(AuditError::Store(StoreError::Unavailable(_)))), "{refused:?}");
+    blocking.rollback().await.unwrap();
+    assert_eq!(store.place().await.unwrap(), AuditPlace::default());
+    store.append(step).await.unwrap();
+    assert_eq!(store.place().await.unwrap(), to);
 }
 
 /// A process that has its turn and is cut off does not hold up the others for ever: they are told, and can go on.

@@ -8,6 +8,7 @@
     reason = "what a test is given must be there"
 )]
 
+mod audit_speed;
 mod fault;
 mod open;
 mod pair;

@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
+use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::directory::{Claim, Key, Kind};
-use roamline_domain::phone_state::PhoneState;
+use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
 use roamline_domain::{PhoneName, PrincipalName, RequestId, SessionId, UserId};
 use roamline_store::{
-    About, Change, Commit, CommitError, Committed, CredentialStore, DirectoryError, DirectoryStore,
-    EventPage, EventsError, Import, ImportError, ImportStore, KeyRecord, ListQuery, Loaded, Principal, Reply,
-    Sequence, SessionStore, Snapshot, StageError, Staged, StoreError, Stored,
+    About, AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Change, Commit, CommitError, Committed,
+    CredentialStore, DirectoryError, DirectoryStore, EventPage, EventsError, Import, ImportError,
+    ImportStore, Keep, KeyRecord, ListQuery, Loaded, Principal, Reply, Sequence, SessionStore, Snapshot,
+    StageError, Staged, StoreError, Stored,
 };
 use roamline_store_sql::SqlStore;
 use tokio::sync::watch;
@@ -92,8 +94,12 @@ impl SessionStore for Pair {
         self.next().reply(request, now).await
     }
 
-    async fn trim(&self, now: Timestamp, keep_events_since: Timestamp) -> Result<(), StoreError> {
-        self.next().trim(now, keep_events_since).await
+    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
+        self.next().tell(events, at).await
+    }
+
+    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
+        self.next().trim(now, keep).await
     }
 }
 
@@ -101,6 +107,10 @@ impl SessionStore for Pair {
 impl DirectoryStore for Pair {
     async fn find(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, StoreError> {
         self.next().find(keys).await
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.next().revision().await
     }
 
     async fn list(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Stored>, StoreError> {
@@ -191,5 +201,33 @@ impl CredentialStore for Pair {
 
     async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
         self.next().ensure_keys(keys).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Pair {
+    async fn place(&self) -> Result<AuditPlace, StoreError> {
+        self.next().place().await
+    }
+
+    async fn append(&self, step: AuditStep) -> Result<(), AuditError> {
+        self.next().append(step).await
+    }
+
+    async fn records(
+        &self,
+        query: &AuditQuery,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        self.next().records(query, after, limit).await
+    }
+
+    async fn recorded(&self, after: Sequence, until: Sequence) -> Result<Vec<EventMark>, StoreError> {
+        self.next().recorded(after, until).await
+    }
+
+    async fn live(&self, after: Option<&PhoneName>, limit: u32) -> Result<Vec<Session>, StoreError> {
+        self.next().live(after, limit).await
     }
 }

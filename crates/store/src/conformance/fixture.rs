@@ -16,13 +16,18 @@ use roamline_domain::settings::{DeviceSettings, LineAppearance, LineKind, Profil
 use roamline_domain::{LineName, PhoneName, RequestId, SessionId, UserId};
 
 use crate::{
-    About, Change, Commit, CommitError, DirectoryStore, Expect, Guard, Loaded, Reply, Sequence, SessionStore,
-    Snapshot, Stored, StoredEvent,
+    About, Change, Commit, CommitError, DirectoryStore, Expect, Guard, Keep, Loaded, Reply, Sequence,
+    SessionStore, Snapshot, Stored, StoredEvent,
 };
 
 /// That many seconds after some instant.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_700_000_000 + seconds)
+}
+
+/// Events since that instant are to be kept, and no others for any other's sake.
+pub fn since(instant: Timestamp) -> Keep {
+    Keep { since: instant, after: Sequence::MAX }
 }
 
 /// The phone of that number; names are in the order of numbers.
@@ -106,8 +111,9 @@ impl Agent {
             duration: self.duration,
             user_login_time: UserLoginTime::Unlimited,
             idle_limit: self.idle_limit,
+            apply_within: Duration::from_secs(1800),
             take_over: true,
-            actor: Actor { name: self.user.to_string(), source: "127.0.0.1".into() },
+            actor: Actor { name: self.user.to_string(), source: "127.0.0.1".into(), ..Actor::default() },
         };
         let login = decide_login(&read.held, &request, &policy, at(0)).unwrap();
         Commit { read, states: login.states, events: login.events, reply: None, at: at(0) }

@@ -50,6 +50,24 @@ pub async fn load_gives_the_other_phones_that_wear_the_acd_line(store: Arc<impl 
     assert!(store.load(&agent(4).on_line(7).about(4)).await.unwrap().held.others.is_empty());
 }
 
+/// A session that goes on with another ACD line is found by that one, and not by the one before.
+pub async fn load_follows_a_session_to_another_acd_line(store: Arc<impl SessionStore>) {
+    log_in(&store, 1, &agent(1).on_line(7)).await;
+    for line in [Some(acd_line(8)), None] {
+        let read = store.load(&About::phone(phone(1))).await.unwrap();
+        let mut state = read.held.phone.clone();
+        state.epoch += 1;
+        state.session.as_mut().unwrap().acd_line.clone_from(&line);
+        store.commit(change(read, state)).await.unwrap();
+        for number in 7..=8 {
+            let others = store.load(&agent(2).on_line(number).about(2)).await.unwrap().held.others;
+            assert_eq!(others.len(), usize::from(line == Some(acd_line(number))), "{number}");
+        }
+        let his = store.load(&agent(1).about(2)).await.unwrap().held.others;
+        assert_eq!(names(&his), expected(&[1]), "he is where he was");
+    }
+}
+
 /// A phone that matters for two reasons is there once.
 pub async fn load_gives_no_phone_twice(store: Arc<impl SessionStore>) {
     let who = agent(1).on_line(1);

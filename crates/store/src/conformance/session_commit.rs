@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{
     acd_line, agent, assert_moved, at, change, everything, guards, log_in, log_out, logout, phone, reply,
-    request_id, user,
+    request_id, since, user,
 };
 use crate::{About, Commit, CommitError, Guard, SessionStore};
 
@@ -255,9 +255,26 @@ pub async fn trim_forgets_expired_replies_alone(store: Arc<impl SessionStore>) {
     }
     let before = everything(&store).await;
     assert!(store.reply(&request_id("r"), at(0)).await.unwrap().is_some());
-    store.trim(at(50), at(0)).await.unwrap();
+    store.trim(at(50), since(at(0))).await.unwrap();
     assert_eq!(store.reply(&request_id("r"), at(0)).await.unwrap(), None);
     assert_eq!(store.reply(&request_id("s"), at(0)).await.unwrap(), Some(reply("s", 51)));
     assert_ne!(everything(&store).await, before, "the reply alone");
     assert_eq!(store.events(0, 10).await.unwrap().events.len(), 2);
+}
+
+/// Whoever logs in with the line that a session has just taken over finds it moved, and so with the one it gave up.
+pub async fn guards_move_when_a_session_goes_on_with_another_acd_line(store: Arc<impl SessionStore>) {
+    log_in(&store, 1, &agent(1).on_line(1)).await;
+    let rival = agent(2).on_line(2);
+    let rivals = rival.login(store.load(&rival.about(2)).await.unwrap());
+    let read = store.load(&agent(1).on_line(2).about(1)).await.unwrap();
+    let mut state = read.held.phone.clone();
+    state.epoch += 1;
+    state.session.as_mut().unwrap().acd_line = Some(acd_line(2));
+    store.commit(change(read, state)).await.unwrap();
+    assert_moved(&store, rivals).await;
+    let wearing = store.load(&rival.about(2)).await.unwrap();
+    assert_eq!(wearing.held.others.len(), 1, "it is found by the line it wears now");
+    let former = store.load(&agent(3).on_line(1).about(3)).await.unwrap();
+    assert!(former.held.others.is_empty());
 }

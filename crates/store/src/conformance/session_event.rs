@@ -8,8 +8,8 @@ use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{Session, SessionEvent};
 use tokio::task::JoinSet;
 
-use super::fixture::{Agent, agent, at, change, log_in, log_out, phone, reply};
-use crate::{About, EventsError, SessionStore, Snapshot, StoredEvent};
+use super::fixture::{Agent, agent, at, change, log_in, log_out, phone, reply, since};
+use crate::{About, EventsError, Keep, SessionStore, Snapshot, StoredEvent};
 
 fn places(events: &[StoredEvent]) -> Vec<u64> {
     events.iter().map(|event| event.sequence).collect()
@@ -133,7 +133,7 @@ pub async fn a_snapshot_and_the_events_after_it_give_the_present(store: Arc<impl
                 SessionEvent::LoggedOut(ended) => {
                     assert_eq!(seen.remove(&ended.session.phone), Some(ended.session));
                 }
-                SessionEvent::LogoutPending(_) | SessionEvent::Redressed(_) => {}
+                _ => {}
             }
         }
         assert_eq!(seen, present);
@@ -141,7 +141,8 @@ pub async fn a_snapshot_and_the_events_after_it_give_the_present(store: Arc<impl
 }
 
 fn live(snapshot: &Snapshot) -> BTreeMap<PhoneName, Session> {
-    let sessions = snapshot.phones.iter().map(|state| (state.phone.clone(), state.session.clone().unwrap()));
+    let sessions =
+        snapshot.phones.iter().map(|state| (state.phone.clone(), state.session.as_ref().unwrap().told()));
     sessions.collect()
 }
 
@@ -151,9 +152,9 @@ pub async fn trimmed_events_are_too_old(store: Arc<impl SessionStore>) {
     log_in(&store, 2, &agent(2)).await;
     log_out(&store, 1).await;
     log_out(&store, 2).await;
-    store.trim(at(60), at(0)).await.unwrap();
+    store.trim(at(60), since(at(0))).await.unwrap();
     assert_eq!(places(&store.events(0, 10).await.unwrap().events), vec![1, 2, 3, 4], "kept since then");
-    store.trim(at(60), at(60)).await.unwrap();
+    store.trim(at(60), since(at(60))).await.unwrap();
     for after in [0, 1] {
         let gone = store.events(after, 10).await;
         assert!(matches!(gone, Err(EventsError::TooOld { after: a, oldest: 3 }) if a == after), "{gone:?}");
@@ -163,11 +164,11 @@ pub async fn trimmed_events_are_too_old(store: Arc<impl SessionStore>) {
 
 /// Places go on where they were.
 pub async fn trim_keeps_the_last_event_and_its_place(store: Arc<impl SessionStore>) {
-    store.trim(at(1_000), at(1_000)).await.unwrap();
+    store.trim(at(1_000), since(at(1_000))).await.unwrap();
     for number in 1..=3 {
         log_in(&store, number, &agent(number)).await;
     }
-    store.trim(at(1_000), at(1_000)).await.unwrap();
+    store.trim(at(1_000), since(at(1_000))).await.unwrap();
     assert_eq!(places(&store.events(2, 10).await.unwrap().events), vec![3]);
     assert_eq!(store.snapshot(None).await.unwrap().sequence, 3);
     log_in(&store, 4, &agent(4)).await;
@@ -181,9 +182,46 @@ pub async fn trim_leaves_no_gap_where_clocks_disagree(store: Arc<impl SessionSto
         commit.at = at(decided);
         store.commit(commit).await.unwrap();
     }
-    store.trim(at(0), at(50)).await.unwrap();
+    store.trim(at(0), since(at(50))).await.unwrap();
     assert_eq!(places(&store.events(1, 10).await.unwrap().events), vec![2, 3, 4]);
     assert!(matches!(store.events(0, 10).await, Err(EventsError::TooOld { oldest: 2, .. })));
+}
+
+/// Whoever has not got them yet finds them, however old they are.
+pub async fn trim_keeps_what_is_behind_nobody(store: Arc<impl SessionStore>) {
+    for number in 1..=3 {
+        log_in(&store, number, &agent(number)).await;
+    }
+    store.trim(at(1_000), Keep { since: at(1_000), after: 1 }).await.unwrap();
+    assert_eq!(places(&store.events(1, 10).await.unwrap().events), vec![2, 3]);
+    store.trim(at(1_000), Keep { since: at(0), after: 3 }).await.unwrap();
+    assert_eq!(places(&store.events(1, 10).await.unwrap().events), vec![2, 3]);
+}
+
+/// They have the next places, as those of a commit.
+pub async fn events_are_told_without_a_change(store: Arc<impl SessionStore>) {
+    let login = log_in(&store, 1, &agent(1)).await;
+    let before = store.snapshot(None).await.unwrap();
+    let told = [SessionEvent::Redressed(phone(7)), SessionEvent::Redressed(phone(8))];
+    assert_eq!(store.tell(told.to_vec(), at(70)).await.unwrap(), 3);
+    let after = store.snapshot(None).await.unwrap();
+    assert_eq!((after.phones, after.sequence), (before.phones, 3));
+    assert_eq!(*store.latest().borrow(), 3);
+    let events = store.events(0, 10).await.unwrap().events;
+    assert_eq!(
+        events.iter().map(|event| &event.event).collect::<Vec<_>>(),
+        [&login.events[0], &told[0], &told[1]]
+    );
+    assert_eq!(events[2].at, at(70));
+}
+
+/// What is there is never begun anew.
+pub async fn a_store_that_is_begun_is_not_begun_again(store: Arc<impl SessionStore>) {
+    assert!(store.is_begun().await.unwrap());
+    log_in(&store, 1, &agent(1)).await;
+    let before = store.snapshot(None).await.unwrap();
+    assert!(!store.begin(Vec::new(), 1_000).await.unwrap());
+    assert_eq!(store.snapshot(None).await.unwrap(), before);
 }
 
 /// And not with a commit that tells nothing.

@@ -30,14 +30,15 @@ impl Commit {
         })
     }
 
-    /// The guards of every user and ACD line whose sessions begin or end by it. Holds as long as the phones that
+    /// The guards of every user and ACD line whose sessions begin or end by it, or go on with another ACD line. Holds as long as the phones that
     /// were read have not moved.
     pub fn guards_moved(&self) -> BTreeSet<Guard> {
         let mut moved = BTreeSet::new();
         for state in &self.states {
             let before = self.read.phone(&state.phone).and_then(|read| read.session.as_ref());
             let after = state.session.as_ref();
-            if before.map(|session| &session.id) != after.map(|session| &session.id) {
+            let holds = |session: &Session| (session.id.clone(), session.acd_line.clone());
+            if before.map(holds) != after.map(holds) {
                 moved.extend(before.into_iter().chain(after).flat_map(guards));
             }
         }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_domain::login::Held;
-use roamline_domain::phone_state::{PhoneState, Session};
+use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
 use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
 use tokio::sync::watch;
 
 use super::MemoryStore;
 use crate::{
-    About, Commit, CommitError, EventPage, EventsError, Guard, Loaded, Reply, Sequence, SessionStore,
+    About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, Reply, Sequence, SessionStore,
     Snapshot, StoreError, StoredEvent,
 };
 
@@ -83,14 +83,19 @@ impl Sessions {
         for state in commit.states {
             self.phones.insert(state.phone.clone(), state);
         }
-        for event in commit.events {
-            let sequence = self.last() + 1;
-            self.events.push_back(StoredEvent { sequence, at: commit.at, event });
-        }
+        self.tell(commit.events, commit.at);
         if let Some(reply) = commit.reply {
             self.replies.insert(reply.request.clone(), reply);
         }
         Ok(self.last())
+    }
+
+    fn tell(&mut self, events: Vec<SessionEvent>, at: Timestamp) -> Sequence {
+        for event in events {
+            let sequence = self.last() + 1;
+            self.events.push_back(StoredEvent { sequence, at, event });
+        }
+        self.last()
     }
 
     fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
@@ -106,9 +111,10 @@ impl Sessions {
         Ok(EventPage { events: newer.take(limit as usize).cloned().collect() })
     }
 
-    fn trim(&mut self, now: Timestamp, keep_events_since: Timestamp) {
+    fn trim(&mut self, now: Timestamp, keep: Keep) {
         self.replies.retain(|_, reply| reply.expires_at > now);
-        while self.events.len() > 1 && self.events.front().is_some_and(|event| event.at < keep_events_since) {
+        let goes = |event: &StoredEvent| event.at < keep.since && event.sequence <= keep.after;
+        while self.events.len() > 1 && self.events.front().is_some_and(goes) {
             self.events.pop_front();
         }
     }
@@ -123,6 +129,13 @@ impl SessionStore for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         let mut state = self.state();
         let last = state.sessions.commit(commit)?;
+        self.latest.send_if_modified(|latest| std::mem::replace(latest, last) != last);
+        Ok(last)
+    }
+
+    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
+        let mut state = self.state();
+        let last = state.sessions.tell(events, at);
         self.latest.send_if_modified(|latest| std::mem::replace(latest, last) != last);
         Ok(last)
     }
@@ -180,8 +193,8 @@ impl SessionStore for MemoryStore {
         Ok(state.sessions.replies.get(request).filter(|reply| reply.expires_at > now).cloned())
     }
 
-    async fn trim(&self, now: Timestamp, keep_events_since: Timestamp) -> Result<(), StoreError> {
-        self.state().sessions.trim(now, keep_events_since);
+    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
+        self.state().sessions.trim(now, keep);
         Ok(())
     }
 }
