@@ -1,5 +1,6 @@
-//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL's server, and buf, which comes from npm
-//! at a fixed version into the target directory. What cannot be installed here is named, with the way to get it.
+//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, and buf, which
+//! comes from npm at a fixed version into the target directory. What cannot be installed here is named, with the way to
+//! get it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +16,9 @@ const BUF: &str = "1.75.0";
 /// Where Debian puts the versions of PostgreSQL.
 const POSTGRES: &str = "/usr/lib/postgresql";
 
+/// Where Debian puts Redis.
+const REDIS: &str = "/usr/bin/redis-server";
+
 /// Where the tools are.
 pub(crate) struct Tools {
     /// The buf program.
@@ -26,6 +30,8 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
     component(workspace, "rustfmt", "fmt")?;
     component(workspace, "clippy", "clippy")?;
     postgres(Path::new(POSTGRES))?;
+    redis(Path::new(REDIS))?;
+    sqlite()?;
     let folder = workspace.target()?.join("tools");
     let buf = folder.join("node_modules/.bin/buf");
     if !has_buf(&folder) {
@@ -40,7 +46,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
             bail!("npm has put no buf {BUF} into {}", folder.display());
         }
     }
-    println!("    rustfmt, clippy, PostgreSQL, buf {BUF}");
+    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}");
     Ok(Tools { buf })
 }
 
@@ -93,6 +99,31 @@ fn has_postgres(folder: &Path) -> bool {
     let versions = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let programs = versions.map(|version| version.path().join("bin"));
     programs.into_iter().any(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file())
+}
+
+/// The tests start servers of their own, sentinels and nodes of clusters too, all by this program.
+fn redis(server: &Path) -> Result<()> {
+    if server.is_file() {
+        return Ok(());
+    }
+    apt(&["redis-server"], "Redis is missing")?;
+    if !server.is_file() {
+        bail!("the package redis-server is installed, but {} is not there", server.display());
+    }
+    Ok(())
+}
+
+/// The shell with which tests change a file behind the server's back.
+fn sqlite() -> Result<()> {
+    let present = || succeeds(Command::new("sqlite3").arg("-version"));
+    if present() {
+        return Ok(());
+    }
+    apt(&["sqlite3"], "SQLite's shell is missing")?;
+    if !present() {
+        bail!("the package sqlite3 is installed, but sqlite3 does not run");
+    }
+    Ok(())
 }
 
 /// Installs these packages where that is possible here, and names them where it is not.

@@ -72,6 +72,10 @@ fn outward(krate: &Crate, ours: &[&str]) -> Vec<String> {
 /// Whether the library is the one named or belongs to it: `tonic`, `tonic-types`, `tracing-opentelemetry`.
 pub(super) fn is_of_family(library: &str, name: &str) -> bool {
     let library = library.replace('_', "-");
+    if library.starts_with("roamline-") {
+        // One of ours may be named after the library that it walls in.
+        return false;
+    }
     library == name || library.starts_with(&format!("{name}-")) || library.ends_with(&format!("-{name}"))
 }
 

@@ -53,7 +53,11 @@ pub(super) const TESTS: &[&str] = &["tests", "benches"];
 pub(super) const CONFINED: &[Confined] = &[
     Confined { library: "sea-orm", anywhere_in: &["roamline-store-sql"], at_the_edge_of: &[] },
     Confined { library: "sqlx", anywhere_in: &["roamline-store-sql"], at_the_edge_of: &[] },
-    Confined { library: "redis", anywhere_in: &["roamline-store-redis"], at_the_edge_of: &[] },
+    Confined {
+        library: "redis",
+        anywhere_in: &["roamline-store-redis", "roamline-tests"],
+        at_the_edge_of: &[],
+    },
     Confined { library: "opentelemetry", anywhere_in: &["roamline-serve"], at_the_edge_of: &[] },
     Confined {
         library: "tonic",

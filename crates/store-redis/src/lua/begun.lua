@@ -1,0 +1,3 @@
+-- keys: meta
+-- Whether the store is begun at all.
+return {'ok', call('HEXISTS', meta, 'born')}

@@ -1,0 +1,184 @@
+//! How changes are sent. Where nothing is demanded of replicas, each goes at once on the common connection. Else those
+//! that wait at the same time go together, with one `WAIT` behind them on the same connection, and so one wait for the
+//! replicas.
+
+use std::sync::Arc;
+
+use redis::{Cmd, Pipeline, RedisError, Value};
+use roamline_store::StoreError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::error::{is_wrong_server, outcome, refused, unavailable};
+use crate::link::{Link, Links};
+use crate::options::Durability;
+
+/// Changes that are sent together at most.
+const BATCH: usize = 128;
+/// Changes that may wait; beyond it, callers wait to be let in.
+const QUEUE: usize = 1024;
+
+type Answer = Result<Value, StoreError>;
+
+pub(crate) struct Job {
+    cmd: Cmd,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Who sends changes.
+pub(crate) enum Writer {
+    /// At once.
+    Fast(Arc<Links>),
+    /// With others.
+    Durable(mpsc::Sender<Job>),
+}
+
+/// Fewer replicas have it than must.
+#[derive(Debug, thiserror::Error)]
+#[error("{have} replicas have it in time, and {need} must")]
+struct TooFewReplicas {
+    have: u32,
+    need: u32,
+}
+
+impl Writer {
+    pub(crate) fn start(links: Arc<Links>, durability: Durability, tasks: &mut JoinSet<()>) -> Self {
+        if durability.replicas == 0 {
+            return Writer::Fast(links);
+        }
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        tasks.spawn(run(links, durability, queue));
+        Writer::Durable(jobs)
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        matches!(self, Writer::Durable(_))
+    }
+
+    /// Calls a script that changes something, and waits until its change is acknowledged.
+    pub(crate) async fn call(&self, cmd: Cmd) -> Answer {
+        match self {
+            Writer::Fast(links) => {
+                let link = links.up().await?;
+                let answer = link.call(&cmd).await;
+                judge(&link, answer)
+            }
+            Writer::Durable(jobs) => {
+                let ended = || unavailable("the store is being closed");
+                let (answer, answered) = oneshot::channel();
+                jobs.send(Job { cmd, answer }).await.map_err(|_| ended())?;
+                answered.await.map_err(|_| ended())?
+            }
+        }
+    }
+}
+
+/// What came of one command. One that was sent and has no answer may have been done.
+fn judge(link: &Link, answer: Result<Value, RedisError>) -> Answer {
+    match answer {
+        Ok(value) => outcome(value).map_err(|error| {
+            if is_wrong_server(error.code()) {
+                link.fail();
+            }
+            refused(error)
+        }),
+        Err(error) => {
+            link.fail();
+            Err(StoreError::InDoubt(Box::new(error)))
+        }
+    }
+}
+
+async fn run(links: Arc<Links>, durability: Durability, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        let (cmds, waiting): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.cmd, job.answer)).unzip();
+        let answers = match links.up().await {
+            Ok(link) => send(&link, durability, &cmds).await,
+            Err(error) => cmds.iter().map(|_| Err(copy(&error))).collect(),
+        };
+        for (waiting, answer) in waiting.into_iter().zip(answers) {
+            // Nobody waits where the caller has gone away.
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
+/// One answer for each of them.
+async fn send(link: &Link, durability: Durability, cmds: &[Cmd]) -> Vec<Answer> {
+    let (answers, have) = match exchange(link, durability, cmds).await {
+        Ok(exchanged) => exchanged,
+        Err(error) => {
+            link.fail();
+            return cmds.iter().map(|_| Err(StoreError::InDoubt(error.to_string().into()))).collect();
+        }
+    };
+    let need = durability.replicas;
+    if have < need {
+        link.look();
+    }
+    let acknowledge = |value: Value| {
+        if have < need && is_made(&value) {
+            return Err(StoreError::InDoubt(Box::new(TooFewReplicas { have, need })));
+        }
+        judge(link, Ok(value))
+    };
+    answers.into_iter().map(acknowledge).collect()
+}
+
+/// What the server answers to each of them, and how many replicas have it all then.
+async fn exchange(
+    link: &Link,
+    durability: Durability,
+    cmds: &[Cmd],
+) -> Result<(Vec<Value>, u32), RedisError> {
+    let (mut answers, mut have) = pass(link, durability, cmds.iter()).await?;
+    let is_missing = |value: &Value| matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT");
+    if answers.iter().any(is_missing) {
+        link.load_scripts().await?;
+        let missing = cmds.iter().zip(&answers).filter(|(_, answer)| is_missing(answer)).map(|(cmd, _)| cmd);
+        let (again, now) = pass(link, durability, missing).await?;
+        have = now;
+        let mut again = again.into_iter();
+        for answer in answers.iter_mut().filter(|answer| is_missing(answer)) {
+            *answer = again.next().unwrap_or_default();
+        }
+    }
+    Ok((answers, have))
+}
+
+async fn pass(
+    link: &Link,
+    durability: Durability,
+    cmds: impl Iterator<Item = &Cmd>,
+) -> Result<(Vec<Value>, u32), RedisError> {
+    let mut pipeline = Pipeline::new();
+    for cmd in cmds {
+        pipeline.add_command(cmd.clone());
+    }
+    let wait = u64::try_from(durability.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+    pipeline.cmd("WAIT").arg(durability.replicas).arg(wait);
+    let count = pipeline.len();
+    let mut answers = link.writes().send_packed_commands(&pipeline, 0, count).await?;
+    let have = match answers.pop() {
+        Some(Value::Int(have)) => u32::try_from(have).unwrap_or_default(),
+        _ => 0,
+    };
+    Ok((answers, have))
+}
+
+/// Whether a script says that it has changed something.
+fn is_made(value: &Value) -> bool {
+    matches!(value, Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(word)) if word == b"ok"))
+}
+
+/// A second copy, for another of those who wait for the same link.
+fn copy(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(source) => {
+            let why = source.source().map(|why| format!(": {why}")).unwrap_or_default();
+            unavailable(format!("{source}{why}"))
+        }
+        other => unavailable(other.to_string()),
+    }
+}
