@@ -1,4 +1,5 @@
-//! What a user may do with what is his own: see his profiles, edit their speed dials (DP-13).
+//! What a user may do with what is his own: see his profiles, edit their speed dials (DP-13), and not be disturbed
+//! (LI-12).
 
 use roamline_domain::UserId;
 use roamline_domain::directory::{Key, Kind, Phone, Resource, User, UserDeviceProfile};
@@ -77,6 +78,33 @@ impl Profile {
             changes.extend(phone.map(|(key, version)| Change::Keep { key, version: Some(version) }));
             if let Outcome::Done = self.commit(changes, &around).await? {
                 return self.owned::<UserDeviceProfile>(key, record).await;
+            }
+        }
+        Err(refusal::contended())
+    }
+
+    /// Sets do-not-disturb of a profile, as its user did at the phone that wears it (LI-12).
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST`, `RESOURCE_NOT_FOUND`, `RESOURCE_INVALID`, or a store's failure.
+    pub(crate) async fn set_do_not_disturb(&self, profile: &str, on: bool) -> Result<(), Refusal> {
+        let key = self.key_in::<UserDeviceProfile>("profile", profile)?;
+        for _ in 0..ATTEMPTS {
+            let Some((Resource::UserDeviceProfile(mut profile), version)) = self.current(&key).await? else {
+                return Err(refusal::not_found(&key));
+            };
+            if profile.settings.do_not_disturb.on == on {
+                return Ok(());
+            }
+            profile.settings.do_not_disturb.on = on;
+            let resource = Resource::UserDeviceProfile(profile);
+            let around = Surroundings::of(&*self.store, std::iter::once(&resource)).await;
+            let around = around.map_err(refusal::store)?;
+            let examined = examine(resource, &around, self.catalogue)
+                .map_err(|fault| refused(fault.into_violations()))?;
+            let change = Change::Put { resource: examined.resource, expect: Expect::Version(version) };
+            if let Outcome::Done = self.commit(vec![change], &around).await? {
+                return Ok(());
             }
         }
         Err(refusal::contended())

@@ -1,10 +1,11 @@
 //! What the directory knows about a login or logout that is about to be decided, in three reads at most. It is read anew
 //! for each: a change to a profile is worn at the next login, and a session that is running keeps what it has (DP-10).
 
+mod logouts;
 mod records;
 mod refused;
 
-use roamline_domain::catalogue::{Catalogue, PhoneModel};
+use roamline_domain::catalogue::PhoneModel;
 use roamline_domain::check::may_be_used;
 use roamline_domain::contact_centre::{Enforced, Finding, enforce};
 use roamline_domain::directory::{Key, Kind, OffHookPolicy, Phone, User, UserDeviceProfile};
@@ -65,16 +66,6 @@ pub(crate) struct Prepared {
     pub(crate) refuse_off_hook: bool,
 }
 
-/// What the directory knows about a logout.
-pub(crate) struct PreparedLogout {
-    /// What the phone wears with nobody logged in.
-    pub(crate) configuration: EffectiveConfiguration,
-    /// The parameters in force.
-    pub(crate) parameters: ServiceParameters,
-    /// Their etag.
-    pub(crate) etag: String,
-}
-
 /// What a profile comes to at a phone.
 pub(crate) struct Worn {
     /// The profile, set right where the policy says so (CC-5).
@@ -120,8 +111,6 @@ impl Profile {
         if !parameters.takes_user_id(&user_id) {
             return Err(user_id_malformed("a user id must be of digits only in this cluster (SP-6)".into()));
         }
-        // As many reads for a user who is not there, or has no profile to wear, as for one who has: what is not told in
-        // words is not told in time (LI-2).
         let user = only::<User>(&found);
         let names = user.as_ref().map(|user| user.profiles.as_slice()).unwrap_or_default();
         let records = self.records(&phone, names).await?;
@@ -149,24 +138,6 @@ impl Profile {
             etag,
             outfit,
         })
-    }
-
-    /// What a phone wears with nobody logged in, and the parameters in force.
-    ///
-    /// # Errors
-    /// `INVALID_REQUEST`, `PHONE_NOT_FOUND`, or a store's failure.
-    pub(crate) async fn prepare_logout(&self, phone: &str) -> Result<PreparedLogout, Refusal> {
-        let name: PhoneName =
-            phone.parse().map_err(|error| refusal::malformed("phone", format!("{error}")))?;
-        let keys = [Key::service_parameters(), Key::new(Kind::Phone, name.as_str())];
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
-        let (parameters, etag) = parameters(&found);
-        let phone = only::<Phone>(&found).ok_or_else(|| phone_not_found(&name))?;
-        let model = known_model(&phone, self.catalogue)?;
-        let records = self.records(&phone, &[]).await?;
-        let around = self.around(&phone, &records, None, parameters).await?;
-        let configuration = render_logout(&phone, model, records.logout(&phone), &around);
-        Ok(PreparedLogout { configuration, parameters: around.parameters, etag })
     }
 
     /// What a phone would wear with a profile, whoever brought it.
@@ -210,11 +181,4 @@ fn put_on(
         render_login(phone, model, user, &profile, records.default.as_ref(), logged_out, around)
             .map_err(|why| no_default(&why))?;
     Ok(Worn { profile, configuration, findings })
-}
-
-/// The model of a phone that nobody need be able to log in to.
-fn known_model<'a>(phone: &Phone, catalogue: &'a Catalogue) -> Result<&'a PhoneModel, Refusal> {
-    catalogue
-        .get(&phone.model)
-        .ok_or_else(|| refusal::internal("a stored phone is of a model that the catalogue lacks"))
 }

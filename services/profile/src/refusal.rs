@@ -178,10 +178,11 @@ pub(crate) fn internal(what: &str) -> Refusal {
 /// A store that failed; the log has the cause.
 pub(crate) fn store(error: StoreError) -> Refusal {
     match error {
-        StoreError::Unavailable(cause) => {
+        StoreError::Unavailable(cause) | StoreError::InDoubt(cause) => {
             tracing::warn!(cause = &*cause as &dyn Error, "the directory store is unavailable");
             unavailable("the directory cannot be read or written now")
         }
+        StoreError::Lost => unavailable("the directory cannot be read or written now"),
         StoreError::Corrupt { what, source } => {
             tracing::error!(cause = &*source as &dyn Error, what, "a record of the directory is corrupt");
             Refusal::new(ErrorReason::Internal, "internal error")

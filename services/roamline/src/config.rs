@@ -1,7 +1,9 @@
 //! The configuration of the process: a section for each part, each part's own struct.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use anyhow::{Context, bail};
 use roamline_auth::AuthConfig;
 use roamline_serve::ServeConfig;
 use roamline_serve::config::ConfigError;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub(crate) struct Config {
     pub server: ServeConfig,
     pub store: StoreConfig,
+    pub redis: RedisConfig,
     pub auth: AuthConfig,
     pub session: SessionConfig,
     pub log: LogConfig,
@@ -32,7 +35,7 @@ pub(crate) struct StoreConfig {
     pub url: Secret,
     /// A file with the address, in place of `url`.
     pub url_file: PathBuf,
-    /// Connections of this process to PostgreSQL at most; at least 4 are made.
+    /// Connections of this process to PostgreSQL at most; at least 6 are made.
     pub max_connections: u32,
     /// Who brings the tables up to date: `auto`, the server when it starts; `manual`, `roamline migrate`, and the
     /// server is not ready until that is done. `auto` for SQLite and `manual` for PostgreSQL if it is not set.
@@ -51,6 +54,101 @@ impl Default for StoreConfig {
             migrate: None,
             durability: Durability::default(),
         }
+    }
+}
+
+/// Where live sessions, their deadlines and events are kept, if it is Redis: one server, one behind Sentinel, or a
+/// Cluster. They are in the store with everything else where none of `url`, `url_file`, `sentinel` and `cluster` is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RedisConfig {
+    /// Address of one server: `redis://host:6379`, or `rediss://host:6379` with TLS.
+    #[schemars(with = "String")]
+    pub url: Secret,
+    /// A file with the address, in place of `url`.
+    pub url_file: PathBuf,
+    /// The sentinels that know the server, in place of its address.
+    pub sentinel: SentinelConfig,
+    /// Addresses of some servers of a Redis Cluster, in place of that of one server.
+    pub cluster: Vec<String>,
+    /// User of the access list; none is Redis's `default`.
+    pub username: String,
+    /// His password.
+    #[schemars(with = "String")]
+    pub password: Secret,
+    /// A file with the password, in place of `password`.
+    pub password_file: PathBuf,
+    /// Whom to believe, and who we are, with `rediss://`.
+    pub tls: RedisTlsConfig,
+    /// What an acknowledged change has survived.
+    pub durability: RedisDurabilityConfig,
+    /// How long a command may take, and a connection to be made.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub command_timeout: Duration,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self {
+            url: Secret::default(),
+            url_file: PathBuf::new(),
+            sentinel: SentinelConfig::default(),
+            cluster: Vec::new(),
+            username: String::new(),
+            password: Secret::default(),
+            password_file: PathBuf::new(),
+            tls: RedisTlsConfig::default(),
+            durability: RedisDurabilityConfig::default(),
+            command_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The sentinels that watch over a Redis server and its replicas.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SentinelConfig {
+    /// Their addresses: `redis://host:26379`.
+    pub urls: Vec<String>,
+    /// By which name they know the server.
+    pub master: String,
+    /// User of the sentinels' own access list, if they have one.
+    pub username: String,
+    /// His password.
+    #[schemars(with = "String")]
+    pub password: Secret,
+    /// A file with the password, in place of `password`.
+    pub password_file: PathBuf,
+}
+
+/// TLS to Redis.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RedisTlsConfig {
+    /// Certificates of the authorities to believe (PEM); none is the public ones.
+    pub ca_file: PathBuf,
+    /// Our certificate (PEM), where the server asks for one.
+    pub certificate_file: PathBuf,
+    /// Its key (PEM).
+    pub key_file: PathBuf,
+}
+
+/// What an acknowledged change has survived.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RedisDurabilityConfig {
+    /// How many replicas must have a change before it is acknowledged; 0 is none.
+    pub replicas: u32,
+    /// How long they may take; a change that takes longer is answered as unknown, and may hold.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+}
+
+impl Default for RedisDurabilityConfig {
+    fn default() -> Self {
+        Self { replicas: 0, timeout: Duration::from_secs(1) }
     }
 }
 
@@ -84,6 +182,27 @@ impl Secret {
     /// The text, for the one place that needs it.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// The text, or what is in the file that is named in its place, if it is either. `key` is what it is called in the
+    /// configuration; the file's has `_file` at its end.
+    ///
+    /// # Errors
+    /// When it is both, or the file cannot be read or is empty.
+    pub(crate) fn or_in(&self, key: &str, file: &Path) -> anyhow::Result<Option<SecretString>> {
+        match (self.expose(), file.as_os_str().is_empty()) {
+            ("", true) => Ok(None),
+            (text, true) => Ok(Some(SecretString::from(text))),
+            ("", false) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("{key}_file: {} cannot be read", file.display()))?;
+                match text.trim() {
+                    "" => bail!("{key}_file: {} is empty", file.display()),
+                    text => Ok(Some(SecretString::from(text))),
+                }
+            }
+            (_, false) => bail!("{key} and {key}_file are both set"),
+        }
     }
 }
 

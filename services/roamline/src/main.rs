@@ -7,18 +7,22 @@ mod data_dir;
 mod demo;
 mod migrate;
 mod report;
+mod sessions;
 mod store;
+mod stores;
 mod up;
+mod waiting;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, Place};
+use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::migrate::Outcome;
+use crate::sessions::Sessions;
 use crate::store::Store;
+use crate::stores::Places;
 
 /// Each PIN takes 19 MiB for some milliseconds. The system's allocator keeps such blocks for every thread that ever
 /// asked for one, 900 MiB after some hundred logins; this one gives them back.
@@ -32,7 +36,7 @@ const EXIT_PENDING: u8 = 3;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let (config, data, store) = match configure(command.place()) {
+    let (config, place) = match configure(&command) {
         Ok(configured) => configured,
         Err(error) => return fail(&error, EXIT_CONFIG),
     };
@@ -46,28 +50,34 @@ fn main() -> ExitCode {
     };
     let ended = match command {
         Command::Up(options) => {
-            runtime.block_on(up::run(&options, &config, &data, &store)).map(|()| ExitCode::SUCCESS)
+            runtime.block_on(up::run(&options, &config, &place)).map(|()| ExitCode::SUCCESS)
         }
-        Command::Migrate(options) => {
-            runtime.block_on(migrate::run(&store, &data, options.check)).map(|outcome| match outcome {
+        Command::Migrate(options) => runtime
+            .block_on(migrate::run(&place.store, &place.data, options.check))
+            .map(|outcome| match outcome {
                 Outcome::UpToDate => ExitCode::SUCCESS,
                 Outcome::Pending => ExitCode::from(EXIT_PENDING),
-            })
-        }
+            }),
     };
     drop(telemetry);
     ended.unwrap_or_else(|error| fail(&error, 1))
 }
 
-/// The configuration, the data directory, and the store that they mean.
-fn configure(place: &Place) -> anyhow::Result<(Config, PathBuf, Store)> {
+/// The configuration, and the places that it means.
+fn configure(command: &Command) -> anyhow::Result<(Config, Places)> {
+    let place = command.place();
     let config = config::load(place.config.as_deref())?;
     let data = match &place.data {
         Some(path) => path.clone(),
         None => data_dir::default_path()?,
     };
     let store = Store::new(&config.store, &data)?;
-    Ok((config, data, store))
+    // Who migrates need not be allowed to see live sessions.
+    let sessions = match command {
+        Command::Up(_) => Sessions::new(&config.redis)?,
+        Command::Migrate(_) => None,
+    };
+    Ok((config, Places { data, store, sessions }))
 }
 
 /// One line on standard error, with the chain of causes.

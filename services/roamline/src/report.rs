@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use roamline_serve::Inside;
 
-use crate::store::Store;
+use crate::stores::Places;
 use crate::{data_dir, demo};
 
 /// Users and phones that are listed one by one.
@@ -15,6 +16,8 @@ const LISTED: usize = 20;
 pub(crate) struct Addresses {
     pub api: String,
     pub admin: String,
+    /// How the process calls itself.
+    pub inside: Inside,
 }
 
 /// Prints the report.
@@ -24,7 +27,7 @@ pub(crate) struct Addresses {
 pub(crate) async fn print(
     site: &demo::Directory,
     addresses: &Addresses,
-    store: &Store,
+    places: &Places,
     data: &Path,
     demo: bool,
 ) -> anyhow::Result<()> {
@@ -35,8 +38,11 @@ pub(crate) async fn print(
         addresses.admin,
         data.display()
     );
-    if !store.is_embedded() {
-        text.push_str(&format!("  store  {}\n", store.database()));
+    if !places.store.is_embedded() {
+        text.push_str(&format!("  store  {}\n", places.store.database()));
+    }
+    if let Some(sessions) = &places.sessions {
+        text.push_str(&format!("  live   {sessions}\n"));
     }
     if users.is_empty() && phones.is_empty() {
         text.push_str("\nThe directory is empty. Import a site, or start with --demo.\n");

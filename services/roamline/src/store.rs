@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use roamline_domain::ClusterId;
-use roamline_serve::{Hold, Readiness};
+use roamline_serve::Readiness;
 use roamline_store_sql::{OpenError, PostgresOptions, SqlDatabase, SqlStore, SqliteOptions, Synchronous};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{Durability, Migrate, StoreConfig};
+use crate::waiting::Waiting;
 
 /// The file in the data directory.
 const FILE: &str = "roamline.db";
@@ -31,7 +32,7 @@ impl Store {
     /// # Errors
     /// When the configuration contradicts itself, or names what is no address of a database.
     pub(crate) fn new(config: &StoreConfig, data: &Path) -> anyhow::Result<Self> {
-        let Some(url) = url(config)? else {
+        let Some(url) = config.url.or_in("store.url", &config.url_file)? else {
             let synchronous = match config.durability {
                 Durability::Full => Synchronous::Full,
                 Durability::Normal => Synchronous::Normal,
@@ -67,14 +68,14 @@ impl Store {
     /// # Errors
     /// When waiting would not help: the database is newer, is none, or lets nobody in.
     pub(crate) async fn open(&self, cluster: &ClusterId, readiness: &Readiness) -> anyhow::Result<SqlStore> {
-        let mut waiting: Option<(Hold, String)> = None;
+        let mut waiting = Waiting::new(readiness);
         let mut ticks = interval(AGAIN_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let reason = match self.try_open(cluster).await {
                 Ok(store) => {
-                    if waiting.is_some() {
+                    if waiting.over() {
                         tracing::info!(database = %self.database, "the store is open");
                     }
                     return Ok(store);
@@ -87,19 +88,7 @@ impl Store {
                 Err(error @ OpenError::Unreachable { .. }) => error.to_string(),
                 Err(error) => return Err(error).context("the store cannot be opened"),
             };
-            match &mut waiting {
-                Some((_, known)) if *known == reason => {}
-                Some((hold, known)) => {
-                    hold.because(reason.clone());
-                    tracing::warn!("{reason}");
-                    *known = reason;
-                }
-                None => {
-                    let hold = readiness.hold(reason.clone());
-                    tracing::warn!("{reason}");
-                    waiting = Some((hold, reason));
-                }
-            }
+            waiting.because(&reason);
         }
     }
 
@@ -108,24 +97,6 @@ impl Store {
             self.database.migrate().await?;
         }
         self.database.open(cluster.clone()).await
-    }
-}
-
-/// The address of the PostgreSQL database, if there is one.
-fn url(config: &StoreConfig) -> anyhow::Result<Option<SecretString>> {
-    let file = &config.url_file;
-    match (config.url.expose(), file.as_os_str().is_empty()) {
-        ("", true) => Ok(None),
-        (url, true) => Ok(Some(SecretString::from(url))),
-        ("", false) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("store.url_file: {} cannot be read", file.display()))?;
-            match text.trim() {
-                "" => bail!("store.url_file: {} is empty", file.display()),
-                url => Ok(Some(SecretString::from(url))),
-            }
-        }
-        (_, false) => bail!("store.url and store.url_file are both set"),
     }
 }
 

@@ -1,8 +1,8 @@
-//! `roamline up`: every service in one process, on one port, over one store: an embedded one, or a PostgreSQL database
-//! that other such processes use, too. They speak gRPC to each other here as anywhere.
+//! `roamline up`: every service in one process, on one port, over one store: an embedded one, or a PostgreSQL database,
+//! and a Redis for live sessions, that other such processes use, too. They speak gRPC to each other here as anywhere,
+//! but through a pipe that nobody else can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +15,12 @@ use roamline_session::{GrpcPeers, Session};
 use roamline_token::{Bearer, ServiceToken, Verifier, scopes_of};
 use tokio::sync::oneshot;
 use tokio::time::interval;
-use tonic::transport::Endpoint;
 
 use crate::cli::UpOptions;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::report::Addresses;
-use crate::store::Store;
+use crate::stores::{Places, Stores};
 use crate::{administrator, demo, report};
 
 /// How long the process may act as an administrator of itself while it begins.
@@ -34,17 +33,13 @@ const OWN_TRIES: u32 = 100;
 ///
 /// # Errors
 /// When it cannot begin: the directory is in use or cannot be written, an address is taken, the store is broken.
-pub(crate) async fn run(
-    options: &UpOptions,
-    config: &Config,
-    data: &Path,
-    store: &Store,
-) -> anyhow::Result<()> {
-    let shared = store.is_embedded() && store.waits();
-    let data = if shared { DataDir::share(data)? } else { DataDir::take(data)? };
+pub(crate) async fn run(options: &UpOptions, config: &Config, places: &Places) -> anyhow::Result<()> {
+    let shared = places.store.is_embedded() && places.store.waits();
+    let data = if shared { DataDir::share(&places.data)? } else { DataDir::take(&places.data)? };
     let listeners = Listeners::bind(options.listen, options.admin_listen).await?;
-    let (api_addr, admin_addr) = (listeners.api_addr(), listeners.admin_addr());
-    if !api_addr.ip().is_loopback() {
+    let (api_addr, admin_addr, inside) = (listeners.api_addr(), listeners.admin_addr(), listeners.inside());
+    let secure = config.server.tls.is_on();
+    if !secure && !api_addr.ip().is_loopback() {
         tracing::warn!(%api_addr, "the API is served without TLS beyond this machine: PINs and tokens can be read");
     }
 
@@ -60,10 +55,11 @@ pub(crate) async fn run(
     };
     let serving = serve_later(listeners, begun, outset.clone(), &config.server, stop_signal());
     let addresses = Addresses {
-        api: format!("http://{}", reachable(api_addr)),
+        api: format!("{}://{}", if secure { "https" } else { "http" }, reachable(api_addr)),
         admin: format!("http://{}", reachable(admin_addr)),
+        inside,
     };
-    let beginning = Box::pin(begin_with(options, config, store, data, &addresses, &outset, begin));
+    let beginning = Box::pin(begin_with(options, config, places, data, &addresses, &outset, begin));
     tokio::pin!(serving);
     let _data = tokio::select! {
         // The ports answer before anything is waited for.
@@ -76,11 +72,11 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Opens the store, puts the services on it, hands them over, and says so. The data directory is the process's own then.
+/// Opens the stores, puts the services on it, hands them over, and says so. The data directory is the process's own then.
 async fn begin_with(
     options: &UpOptions,
     config: &Config,
-    store: &Store,
+    places: &Places,
     mut data: DataDir,
     addresses: &Addresses,
     outset: &Outset,
@@ -89,12 +85,12 @@ async fn begin_with(
     let Outset { clock, readiness, tasks } = outset;
     let starting = readiness.hold("starting");
     let cluster = &options.cluster_id;
-    let database = Arc::new(store.open(cluster, readiness).await?);
+    let stores = Stores::open(places, cluster, readiness).await?;
+    let database = Arc::clone(&stores.database);
     own(&mut data).await?;
 
     let server = &addresses.api;
-    let channel =
-        Endpoint::from_shared(server.clone()).context("the API's address is no address")?.connect_lazy();
+    let channel = addresses.inside.channel();
     let auth = Auth::build(&config.auth, database.clone(), cluster, clock.clone(), Ids::new())
         .await
         .context("the auth service cannot begin")?;
@@ -103,7 +99,7 @@ async fn begin_with(
     auth.follow(Arc::new(GrpcPolicy::new(channel.clone(), &bearer("auth"))), tasks);
     let peers = Arc::new(GrpcPeers::new(channel.clone(), channel.clone(), &bearer("session")));
     let session =
-        Session::start(config.session.clone(), database.clone(), peers, clock.clone(), Ids::new(), tasks);
+        Session::start(config.session.clone(), stores.of_sessions(), peers, clock.clone(), Ids::new(), tasks);
 
     let mut api = Api::new();
     auth.add_to(&mut api);
@@ -128,8 +124,10 @@ async fn begin_with(
     if options.demo {
         demo::load_if_empty(&site).await.context("the demo site cannot be loaded")?;
     }
+    stores.begun(readiness).await;
+    stores.look_after(outset);
     drop(starting);
-    report::print(&site, addresses, store, data.path(), options.demo).await?;
+    report::print(&site, addresses, places, data.path(), options.demo).await?;
     Ok(data)
 }
 

@@ -25,10 +25,23 @@ pub struct SessionConfig {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub defer_logout_at_most: Duration,
+    /// Within which a phone whose handset is up at a login must be on hook, or the login is dropped (LI-8); 1 s to 24 h.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub drop_pending_login_after: Duration,
+    /// A login with a refused credential is answered after a multiple of this, so that the time tells nothing of the user
+    /// (LI-2); 0 answers at once.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub refusals_every: Duration,
     /// For how long events are kept for watches that resume.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub keep_events_for: Duration,
+    /// For how long a stream may have something to say while its reader takes nothing, before it is ended; at least 1 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub drop_slow_reader_after: Duration,
 }
 
 impl Default for SessionConfig {
@@ -38,7 +51,10 @@ impl Default for SessionConfig {
             heartbeat_every: Duration::from_secs(15),
             remember_replies_for: Duration::from_secs(600),
             defer_logout_at_most: Duration::from_secs(4 * 3600),
+            drop_pending_login_after: Duration::from_secs(30 * 60),
+            refusals_every: Duration::from_millis(100),
             keep_events_for: Duration::from_secs(24 * 3600),
+            drop_slow_reader_after: Duration::from_secs(60),
         }
     }
 }
@@ -48,7 +64,15 @@ impl SessionConfig {
         self.sweep_every.clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
+    pub(crate) fn drop_pending_login_after(&self) -> Duration {
+        self.drop_pending_login_after.clamp(Duration::from_secs(1), Duration::from_secs(24 * 3600))
+    }
+
     pub(crate) fn heartbeat(&self) -> Duration {
         self.heartbeat_every.clamp(Duration::from_secs(1), Duration::from_secs(60))
+    }
+
+    pub(crate) fn drop_slow_reader_after(&self) -> Duration {
+        self.drop_slow_reader_after.max(Duration::from_secs(1))
     }
 }

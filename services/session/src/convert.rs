@@ -1,14 +1,19 @@
 //! The bridge between the wire and the domain: requests are parsed here once, with every violation at once.
 
+pub(crate) mod audit;
+pub(crate) mod control;
+mod link;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message as _;
+use roamline_domain::logout::LoggedOut;
 use roamline_domain::parameters::{
     ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters, address_range,
 };
 use roamline_domain::phone_state::{
-    Actions, Actor, Configuration, EndedSession, HookState, LogoutReason, PhoneState, Session,
+    Actor, AgentState, Configuration, EndedSession, LogoutReason, PhoneState, Session,
 };
 use roamline_domain::{PhoneName, ProfileName, UserId, Violations};
 use roamline_proto::auth::credential;
@@ -16,12 +21,15 @@ use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{self, EffectiveConfiguration};
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session as wire;
-use roamline_store::Sequence;
 use roamline_token::Caller;
 use tonic::metadata::MetadataMap;
 
-use crate::watch::{Message, Told};
 use crate::{login, logout, refusal};
+
+pub(crate) use link::{
+    broken_off, locate_line, located, phone_told, phones_told, report, resume_token, said, watch_filter,
+    watched,
+};
 
 pub(crate) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
@@ -57,11 +65,7 @@ pub(crate) fn is_proxied(metadata: &MetadataMap) -> bool {
     PROXY_HEADERS.iter().any(|header| metadata.contains_key(*header))
 }
 
-pub(crate) fn login_request(
-    request: wire::LoginRequest,
-    caller: &Caller,
-    proxied: bool,
-) -> Result<login::Asked, Refusal> {
+pub(crate) fn login_request(request: wire::LoginRequest, caller: &Caller) -> Result<login::Asked, Refusal> {
     let mut found = Violations::new();
     let phone = phone("phone", &request.phone, &mut found);
     if request.user_id.is_empty() {
@@ -86,7 +90,6 @@ pub(crate) fn login_request(
         duration,
         take_over: request.take_over,
         request: id,
-        proxied,
         fingerprint: fingerprint("login", &print.encode_to_vec(), caller),
     })
 }
@@ -132,10 +135,13 @@ pub(crate) fn logout_request(
     };
     let id = optional("request_id", &request.request_id, &mut found, str::parse);
     let reason = said_reason(request.reason, &mut found);
+    let force = control::force(request.force, &request.note, &mut found);
+    let phone_epoch = (request.phone_epoch > 0).then_some(request.phone_epoch);
     let Some(target) = target else { return Err(refusal::invalid(found)) };
     found.none_or(()).map_err(refusal::invalid)?;
-    let fingerprint = fingerprint("logout", format!("{target:?} {reason:?}").as_bytes(), caller);
-    Ok(logout::Asked { target, reason, request: id, fingerprint })
+    let print = format!("{target:?} {reason:?} {force:?} {phone_epoch:?}");
+    let fingerprint = fingerprint("logout", print.as_bytes(), caller);
+    Ok(logout::Asked { target, reason, force, phone_epoch, request: id, fingerprint })
 }
 
 /// The reason that a service says, if it says one.
@@ -169,12 +175,6 @@ pub(crate) fn get_target(request: wire::GetSessionRequest) -> Result<logout::Tar
     target.ok_or_else(|| refusal::invalid(found))
 }
 
-pub(crate) fn user_filter(text: &str) -> Result<Option<UserId>, Refusal> {
-    let mut found = Violations::new();
-    let user = optional("user_id", text, &mut found, str::parse);
-    found.none_or(user).map_err(refusal::invalid)
-}
-
 pub(crate) fn list_filter(
     request: &wire::ListSessionsRequest,
 ) -> Result<(Option<UserId>, Option<ProfileName>), Refusal> {
@@ -198,31 +198,9 @@ pub(crate) fn next_page_token(last: &PhoneName) -> String {
     format!("sessions-after-{last}")
 }
 
-pub(crate) fn resume_token(text: &str) -> Result<Option<Sequence>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let sequence = text.strip_prefix("after-").and_then(|place| place.parse().ok());
-    sequence.map(Some).ok_or_else(|| {
-        Refusal::new(ErrorReason::ResumeTokenInvalid, "the resume token was not made by this watch")
-    })
-}
-
 /// What a request is, and who made it.
 fn fingerprint(rpc: &str, request: &[u8], caller: &Caller) -> Vec<u8> {
     [rpc.as_bytes(), b"\0", caller.name.as_bytes(), b"\0", request].concat()
-}
-
-pub(crate) fn hook_state(state: wire::HookState) -> Result<HookState, Refusal> {
-    match state {
-        wire::HookState::OnHook => Ok(HookState::OnHook),
-        wire::HookState::OffHook => Ok(HookState::OffHook),
-        wire::HookState::Unspecified => {
-            let mut found = Violations::new();
-            found.add("hook_state", "", "must be on hook or off hook");
-            Err(refusal::invalid(found))
-        }
-    }
 }
 
 pub(crate) fn session(session: &Session, applied: bool) -> wire::Session {
@@ -243,6 +221,8 @@ pub(crate) fn session(session: &Session, applied: bool) -> wire::Session {
         next_logout_time: next.map(|deadline| timestamp(deadline.at)),
         next_logout_reason: next.map(|deadline| logout_reason(deadline.reason).into()).unwrap_or_default(),
         logout_pending: session.pending_logout.is_some(),
+        apply_deadline: session.apply_by.map(timestamp),
+        agent_state: session.agent_state.map(agent_state).unwrap_or_default().into(),
     }
 }
 
@@ -252,7 +232,23 @@ pub(crate) fn session_of(state: &PhoneState) -> Option<wire::Session> {
 }
 
 fn actor(actor: &Actor) -> wire::Actor {
-    wire::Actor { name: actor.name.clone(), source_address: actor.source.clone() }
+    wire::Actor {
+        name: actor.name.clone(),
+        source_address: actor.source.clone(),
+        application: actor.application.clone(),
+        trace_id: actor.trace_id.clone(),
+    }
+}
+
+fn agent_state(state: AgentState) -> wire::AgentState {
+    match state {
+        AgentState::LoggedOut => wire::AgentState::LoggedOut,
+        AgentState::NotReady => wire::AgentState::NotReady,
+        AgentState::Ready => wire::AgentState::Ready,
+        AgentState::Reserved => wire::AgentState::Reserved,
+        AgentState::Talking => wire::AgentState::Talking,
+        AgentState::WrapUp => wire::AgentState::WrapUp,
+    }
 }
 
 pub(crate) fn ended(ended: &EndedSession) -> wire::EndedSession {
@@ -260,6 +256,9 @@ pub(crate) fn ended(ended: &EndedSession) -> wire::EndedSession {
         session: Some(session(&ended.session, true)),
         reason: logout_reason(ended.reason).into(),
         logout_time: Some(timestamp(ended.at)),
+        phone_epoch: ended.epoch,
+        actor: Some(actor(&ended.actor)),
+        note: ended.note.clone(),
     }
 }
 
@@ -291,13 +290,14 @@ pub(crate) fn login_response(made: &login::LoggedIn) -> wire::LoginResponse {
         session: session_of(&made.phone),
         configuration: configuration(&made.phone.wears).ok(),
         ended_sessions: made.ended.iter().map(ended).collect(),
-        findings: made.findings.clone(),
+        findings: made.findings.iter().cloned().chain(made.busy.iter().map(control::busy_finding)).collect(),
         replayed: false,
     }
 }
 
-pub(crate) fn logout_response(out: &EndedSession) -> wire::LogoutResponse {
-    wire::LogoutResponse { ended_session: Some(ended(out)), replayed: false }
+pub(crate) fn logout_response(out: &LoggedOut) -> wire::LogoutResponse {
+    let findings = out.busy.iter().map(control::busy_finding).collect();
+    wire::LogoutResponse { ended_session: Some(ended(&out.ended)), replayed: false, findings }
 }
 
 pub(crate) fn remembered<M: prost::Message + Default>(answer: &[u8]) -> Result<M, Refusal> {
@@ -314,47 +314,6 @@ fn corrupt(what: &str, error: &prost::DecodeError) -> Refusal {
     Refusal::new(ErrorReason::Internal, format!("{what} is corrupt"))
 }
 
-pub(crate) fn watched(told: Told) -> wire::WatchSessionsResponse {
-    use wire::watch_sessions_response::Message as Wire;
-    let message = match told.message {
-        Message::Snapshot(state) => session_of(&state).map(Wire::Snapshot),
-        Message::SnapshotDone => Some(Wire::SnapshotDone(wire::SnapshotDone {})),
-        Message::Event(event) => match event {
-            roamline_domain::phone_state::SessionEvent::LoggedIn(live) => {
-                Some(Wire::LoggedIn(session(&live, false)))
-            }
-            roamline_domain::phone_state::SessionEvent::LoggedOut(out) => Some(Wire::LoggedOut(ended(&out))),
-            roamline_domain::phone_state::SessionEvent::LogoutPending(live) => {
-                Some(Wire::LogoutPending(session(&live, true)))
-            }
-            roamline_domain::phone_state::SessionEvent::Redressed(_) => None,
-        },
-        Message::Heartbeat => Some(Wire::Heartbeat(wire::Heartbeat {})),
-    };
-    let resume_token = told.resume.map(|place| format!("after-{place}")).unwrap_or_default();
-    wire::WatchSessionsResponse { message, resume_token }
-}
-
-pub(crate) fn phone_update(state: &PhoneState) -> Result<wire::PhoneUpdate, Refusal> {
-    Ok(wire::PhoneUpdate {
-        phone: state.phone.to_string(),
-        generation: state.generation,
-        configuration: Some(configuration(&state.wears)?),
-        session: session_of(state),
-        actions: Some(actions(state.actions)),
-        last_user_id: state.last_user.as_ref().map(ToString::to_string).unwrap_or_default(),
-    })
-}
-
-fn actions(actions: Actions) -> wire::PhoneActions {
-    wire::PhoneActions {
-        restart: actions.restart,
-        reset: actions.reset,
-        clear_call_history: actions.clear_call_history,
-        cancel_call_back: actions.cancel_call_back,
-    }
-}
-
 /// The parameters that a login or logout is decided by; the others keep their defaults here.
 pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
     let defaults = ServiceParameters::default();
@@ -369,6 +328,7 @@ pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
             profile::MultipleLoginBehavior::AutoLogout => MultipleLogin::AutoLogout,
             _ => MultipleLogin::NotAllowed,
         },
+        agent_state_guard: control::agent_state_guard(wire),
         remember_last_user: wire.remember_last_user(),
         daily_logout_times: wire.daily_logout_times.iter().filter_map(|time| time.parse().ok()).collect(),
         time_zone: wire.time_zone.clone(),

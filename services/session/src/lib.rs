@@ -4,23 +4,35 @@
 //! if nothing has moved, else decide again ([`decide`]). What the directory and the auth service know is asked of
 //! them over gRPC. Sweeps run in every replica; the commit makes each logout happen once.
 
+mod agent_state;
+mod asker;
+mod audit;
 mod config;
 mod convert;
 mod decide;
+mod desk;
 mod events;
 mod grpc;
 mod limit;
 mod login;
 mod logout;
+mod logout_all;
 mod observe;
 mod parameters;
 mod peers;
+mod personal;
 mod phone_link;
+mod phone_links;
 mod read;
+mod readers;
+mod recovery;
+mod refresh;
 mod refusal;
+mod refused;
 mod schedule;
 mod sweep;
 mod watch;
+mod whereabouts;
 
 use std::sync::Arc;
 
@@ -28,7 +40,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use roamline_domain::deadline::DailyLogouts;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_serve::{Api, Clock, Ids, Tasks};
-use roamline_store::SessionStore;
+use roamline_store::{AuditStore, SessionStore};
 use tokio::sync::Mutex;
 
 pub use config::SessionConfig;
@@ -38,6 +50,16 @@ pub use peers::{LoginFacts, LogoutFacts, Peers, Prepared};
 use events::Events;
 use limit::Limit;
 use observe::Observe;
+use readers::Readers;
+
+/// Where the service keeps what it keeps.
+#[derive(Clone)]
+pub struct Stores {
+    /// Live sessions, their deadlines and events.
+    pub sessions: Arc<dyn SessionStore>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+}
 
 /// The session service of a cluster.
 #[derive(Clone)]
@@ -48,12 +70,16 @@ pub struct Session {
 pub(crate) struct Core {
     config: SessionConfig,
     store: Arc<dyn SessionStore>,
+    audit: Arc<dyn AuditStore>,
     peers: Arc<dyn Peers>,
     clock: Clock,
     ids: Ids,
     tasks: Tasks,
     events: Events,
+    readers: Readers,
     limit: Limit,
+    refusals: refused::Gate,
+    logout_all: logout_all::Running,
     parameters: ArcSwap<ServiceParameters>,
     /// The daily logout times as the directory last told them; `None` before the first time.
     daily: ArcSwapOption<DailyLogouts>,
@@ -63,32 +89,40 @@ pub(crate) struct Core {
 }
 
 impl Session {
-    /// The service over a store, with its background work (sweeps, the tail of events, the
+    /// The service over its stores, with its background work (sweeps, the tail of events, the
     /// service parameters) begun in `tasks`.
     pub fn start(
         config: SessionConfig,
-        store: Arc<dyn SessionStore>,
+        stores: Stores,
         peers: Arc<dyn Peers>,
         clock: Clock,
         ids: Ids,
         tasks: &Tasks,
     ) -> Self {
+        let Stores { sessions: store, audit } = stores;
         let events = Events::new(Arc::clone(&store));
         let core = Arc::new(Core {
             config,
             store,
+            audit,
             peers,
             clock,
             ids,
             tasks: tasks.clone(),
             events,
+            readers: Readers::default(),
             limit: Limit::default(),
+            refusals: refused::Gate::default(),
+            logout_all: logout_all::Running::default(),
             parameters: ArcSwap::default(),
             daily: ArcSwapOption::default(),
             scheduled: Mutex::default(),
             observe: Observe::new(),
         });
+        tasks.spawn("session store", recovery::run(Arc::clone(&core)));
         tasks.spawn("session events", events::run(Arc::clone(&core)));
+        tasks.spawn("audit trail", audit::run(Arc::clone(&core)));
+        tasks.spawn("slow readers", readers::run(Arc::clone(&core)));
         tasks.spawn("service parameters", parameters::run(Arc::clone(&core)));
         tasks.spawn("daily logouts", schedule::run(Arc::clone(&core)));
         tasks.spawn("session sweep", sweep::run(Arc::clone(&core)));

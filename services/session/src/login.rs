@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roamline_domain::login::{LoginRequest, decide_login};
+use roamline_domain::logout::AgentBusy;
 use roamline_domain::parameters::ServiceParameters;
-use roamline_domain::phone_state::{Actor, EndedSession, HookState, PhoneState};
+use roamline_domain::phone_state::{self, Actor, EndedSession, HookState, PhoneState};
 use roamline_domain::{PhoneName, ProfileName, RequestId};
 use roamline_proto::auth::{Credential, PrincipalKind};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::Finding;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::at_even_times;
 use roamline_store::{About, Reply};
-use roamline_token::{Caller, scope};
+use roamline_token::scope;
 
+use crate::asker::Asker;
 use crate::decide::Decided;
+use crate::refused::What;
 use crate::{Core, LoginFacts, Prepared, refusal};
 
 /// A login as it was asked for, parsed.
@@ -27,8 +31,6 @@ pub(crate) struct Asked {
     pub duration: Option<Duration>,
     pub take_over: bool,
     pub request: Option<RequestId>,
-    /// Whether the request came through a proxy (SP-9).
-    pub proxied: bool,
     /// What the request is but for its secrets, so that the same id for another one is seen.
     pub fingerprint: Vec<u8>,
 }
@@ -37,6 +39,8 @@ pub(crate) struct Asked {
 pub(crate) struct LoggedIn {
     pub phone: PhoneState,
     pub ended: Vec<EndedSession>,
+    /// Agents whose sessions ended for it while they were at work (CC-9).
+    pub busy: Vec<AgentBusy>,
     pub findings: Vec<Finding>,
 }
 
@@ -50,12 +54,30 @@ impl Core {
     /// Logs a user in. `encode` makes the answer that is remembered with the request id.
     pub(crate) async fn login(
         &self,
-        asked: Asked,
-        caller: &Caller,
+        asked: &Asked,
+        asker: &Asker,
         encode: impl Fn(&LoggedIn) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
-        let result = self.login_if_admitted(asked, caller, encode).await;
+        let work = self.login_and_observe(asked, asker, encode);
+        let is_even = |answer: &Result<Answer, Refusal>| {
+            answer.as_ref().is_err_and(|refused| refused.reason == ErrorReason::CredentialRefused)
+        };
+        at_even_times(self.config.refusals_every, work, is_even).await
+    }
+
+    async fn login_and_observe(
+        &self,
+        asked: &Asked,
+        asker: &Asker,
+        encode: impl Fn(&LoggedIn) -> Vec<u8>,
+    ) -> Result<Answer, Refusal> {
+        let result = self.login_if_admitted(asked, asker, encode).await;
         self.observe.login(result.as_ref().err());
+        if let Err(refused) = &result {
+            let (user, profile) = (&asked.user_id, asked.profile.as_ref().map_or("", |name| name.as_str()));
+            let what = What { asked: phone_state::Asked::Login, phone: &asked.phone, user, profile };
+            self.tell_refused(what, asker, refused).await;
+        }
         result
     }
 
@@ -63,26 +85,26 @@ impl Core {
     /// once.
     async fn login_if_admitted(
         &self,
-        asked: Asked,
-        caller: &Caller,
+        asked: &Asked,
+        asker: &Asker,
         encode: impl Fn(&LoggedIn) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
-        admit(&self.parameters.load(), &asked, caller)?;
+        admit(&self.parameters.load(), asker)?;
         let _place = self.limit.enter()?;
-        self.login_in_place(asked, caller, encode).await
+        self.login_in_place(asked, asker, encode).await
     }
 
     async fn login_in_place(
         &self,
-        asked: Asked,
-        caller: &Caller,
+        asked: &Asked,
+        asker: &Asker,
         encode: impl Fn(&LoggedIn) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
         let daily = self.daily.load_full();
         let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
         // What holds by the directory's own word may be newer than what this replica has heard of.
-        admit(&facts.policy, &asked, caller)?;
-        let actor = self.authenticate(&asked, &facts, caller).await?;
+        admit(&facts.policy, asker)?;
+        let actor = self.authenticate(asked, &facts, asker).await?;
         let now = self.clock.now();
         if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
             return Ok(Answer::Remembered(answer));
@@ -91,7 +113,7 @@ impl Core {
         if let Some(refused) = facts.owner.clone() {
             return Err(refused);
         }
-        let request = self.request(&asked, &facts, &prepared, actor, now)?;
+        let request = self.request(asked, &facts, &prepared, actor, now)?;
         let about = About {
             phone: facts.phone.clone(),
             user: Some(facts.user.clone()),
@@ -108,7 +130,8 @@ impl Core {
                     return Err(refused.clone());
                 }
                 let phone = login.states.first().cloned().unwrap_or_else(|| loaded.held.phone.clone());
-                let made = LoggedIn { phone, ended: login.ended, findings: prepared.findings.clone() };
+                let findings = prepared.findings.clone();
+                let made = LoggedIn { phone, ended: login.ended, busy: login.busy, findings };
                 let reply =
                     asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(&made), now));
                 Ok(Decided {
@@ -149,23 +172,19 @@ impl Core {
             duration: asked.duration,
             user_login_time: facts.user_login_time,
             idle_limit: prepared.idle_limit,
+            apply_within: self.config.drop_pending_login_after(),
             take_over: asked.take_over,
             actor,
         })
     }
 
     /// Who logs the user in: the user by his credential, or the caller by a token that allows it (LI-1).
-    async fn authenticate(
-        &self,
-        asked: &Asked,
-        facts: &LoginFacts,
-        caller: &Caller,
-    ) -> Result<Actor, Refusal> {
-        let source = caller.source.map(|address| address.ip().to_string()).unwrap_or_default();
-        let by = |name: &str| Actor { name: name.to_owned(), source: source.clone() };
+    async fn authenticate(&self, asked: &Asked, facts: &LoginFacts, asker: &Asker) -> Result<Actor, Refusal> {
+        let caller = &asker.caller;
         if let Some(credential) = &asked.credential {
             self.peers.verify(facts.user.as_str(), credential.clone()).await?;
-            return Ok(by(if caller.is_anonymous() { facts.user.as_str() } else { &caller.name }));
+            let named = if caller.is_anonymous() { facts.user.as_str() } else { &caller.name };
+            return Ok(asker.actor_named(named));
         }
         if caller.is_anonymous() {
             return Err(Refusal::new(
@@ -175,7 +194,7 @@ impl Core {
         }
         let himself = caller.kind == PrincipalKind::User && caller.name == facts.user.as_str();
         if himself && caller.has(scope::SESSION_OWN) || caller.has(scope::SESSION_PROXY) {
-            return Ok(by(&caller.name));
+            return Ok(asker.actor());
         }
         Err(refusal::scope_missing(scope::SESSION_PROXY))
     }
@@ -209,8 +228,8 @@ impl Core {
 }
 
 /// Whether a login is taken from where the caller is (SP-9, SP-12).
-fn admit(parameters: &ServiceParameters, asked: &Asked, caller: &Caller) -> Result<(), Refusal> {
-    let address = caller.source.map(|source| source.ip());
+fn admit(parameters: &ServiceParameters, asker: &Asker) -> Result<(), Refusal> {
+    let address = asker.caller.source.map(|source| source.ip());
     let seen = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
-    parameters.admit_source(address, asked.proxied).map_err(|refused| refusal::source(refused, &seen))
+    parameters.admit_source(address, asker.proxied).map_err(|refused| refusal::source(refused, &seen))
 }

@@ -2,17 +2,22 @@
 
 use jiff::Timestamp;
 use roamline_domain::deadline::{DailyLogouts, Deadline};
-use roamline_domain::logout::{Automatic, AutomaticLogout, Logout, decide_automatic, decide_logout};
+use roamline_domain::logout::{
+    Automatic, AutomaticLogout, Insistence, LoggedOut, Logout, Note, Requested, decide_automatic,
+    decide_requested,
+};
 use roamline_domain::parameters::ServiceParameters;
-use roamline_domain::phone_state::{Actor, EndedSession, LogoutReason, PhoneState, SessionEvent};
+use roamline_domain::phone_state::{self, EndedSession, LogoutReason, PhoneState, Session, SessionEvent};
 use roamline_domain::{PhoneName, RequestId, SessionId};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_store::About;
+use roamline_store::{About, Reply};
 use roamline_token::{Caller, scope};
 
+use crate::asker::Asker;
 use crate::decide::Decided;
+use crate::refused::What;
 use crate::{Core, LogoutFacts, refusal};
 
 /// Which session.
@@ -22,19 +27,43 @@ pub(crate) enum Target {
     Session(SessionId),
 }
 
+impl Target {
+    /// Whether it is this session, which is on the phone where it was looked for.
+    pub(crate) fn is(&self, session: &Session) -> bool {
+        match self {
+            Self::Phone(_) => true,
+            Self::Session(id) => session.id == *id,
+        }
+    }
+}
+
 /// A logout as it was asked for, parsed.
 pub(crate) struct Asked {
     pub target: Target,
     /// Why, as a service says it (DP-9).
     pub reason: Option<LogoutReason>,
+    /// Why it shall happen whatever the agent does (CC-9).
+    pub force: Option<Note>,
+    /// The phone's epoch that the caller knows.
+    pub phone_epoch: Option<u64>,
     pub request: Option<RequestId>,
     pub fingerprint: Vec<u8>,
 }
 
 /// What came of it: a logout, or the answer remembered for the request id.
 pub(crate) enum Answer {
-    Made(Box<EndedSession>),
+    Made(Box<LoggedOut>),
     Remembered(Vec<u8>),
+}
+
+/// A logout on its way to its decision.
+pub(crate) struct Ending {
+    pub target: Target,
+    /// Where the target is.
+    pub phone: PhoneName,
+    pub reason: LogoutReason,
+    pub insistence: Insistence,
+    pub phone_epoch: Option<u64>,
 }
 
 /// What the clock did about a session.
@@ -53,41 +82,93 @@ impl Core {
     /// Ends a session. `encode` makes the answer that is remembered with the request id.
     pub(crate) async fn logout(
         &self,
-        asked: Asked,
-        caller: &Caller,
-        encode: impl Fn(&EndedSession) -> Vec<u8>,
+        asked: &Asked,
+        asker: &Asker,
+        encode: impl Fn(&LoggedOut) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
-        let reason = reason(asked.reason, caller)?;
+        let mut phone = match &asked.target {
+            Target::Phone(phone) => Some(phone.clone()),
+            Target::Session(_) => None,
+        };
+        let result = self.logout_at(&mut phone, asked, asker, encode).await;
+        if let (Err(refused), Some(phone)) = (&result, &phone) {
+            let what = What { asked: phone_state::Asked::Logout, phone, user: "", profile: "" };
+            self.tell_refused(what, asker, refused).await;
+        }
+        result
+    }
+
+    /// As [`Core::logout`]; `at` becomes the phone as soon as that is known.
+    async fn logout_at(
+        &self,
+        at: &mut Option<PhoneName>,
+        asked: &Asked,
+        asker: &Asker,
+        encode: impl Fn(&LoggedOut) -> Vec<u8>,
+    ) -> Result<Answer, Refusal> {
+        let reason = reason(asked.reason, &asker.caller)?;
+        let insistence = insistence(asked.force.clone(), &asker.caller)?;
         let now = self.clock.now();
         if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
             return Ok(Answer::Remembered(answer));
         }
         let phone = self.phone_of(&asked.target).await?;
-        let facts = self.logout_facts(&phone).await?;
-        let source = caller.source.map(|address| address.ip().to_string()).unwrap_or_default();
-        let actor = Actor { name: caller.name.clone(), source };
-        let ended = self
-            .decide(&About::phone(phone), now, |loaded| {
+        *at = Some(phone.clone());
+        let (target, phone_epoch) = (asked.target.clone(), asked.phone_epoch);
+        let ending = Ending { target, phone, reason, insistence, phone_epoch };
+        let reply = |out: &LoggedOut| {
+            asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(out), now))
+        };
+        let out = self.end(&ending, asker, now, reply).await?;
+        Ok(Answer::Made(Box::new(out)))
+    }
+
+    /// Ends a session, if the caller may, and remembers the answer that `reply` makes.
+    pub(crate) async fn end(
+        &self,
+        ending: &Ending,
+        asker: &Asker,
+        now: Timestamp,
+        reply: impl Fn(&LoggedOut) -> Option<Reply>,
+    ) -> Result<LoggedOut, Refusal> {
+        let known = self.peers.prepare_logout(&ending.phone).await;
+        let facts = self.facts_or_none(&ending.phone, known).await?;
+        let out = self
+            .decide(&About::phone(ending.phone.clone()), now, |loaded| {
                 let state = &loaded.held.phone;
-                allow(state, &asked.target, caller)?;
-                let logout = Logout { reason, wears: facts.wears(), actor: actor.clone() };
-                let out = decide_logout(state, logout, &facts.policy, now)
-                    .map_err(|refused| refusal::not_logged_in(&refused))?;
-                let reply = asked
-                    .request
-                    .clone()
-                    .map(|id| self.reply(id, &asked.fingerprint, encode(&out.ended), now));
-                let events = vec![out.event()];
-                Ok(Decided { states: vec![out.state], events, reply, outcome: out.ended })
+                allow(state, &ending.target, asker)?;
+                let reason = reason_for(ending.reason, state, asker);
+                let logout = Logout { reason, wears: facts.wears(), actor: asker.actor() };
+                let (insistence, phone_epoch) = (ending.insistence.clone(), ending.phone_epoch);
+                let out = decide_requested(
+                    state,
+                    Requested { logout, insistence, phone_epoch },
+                    &facts.policy,
+                    now,
+                )
+                .map_err(|refused| refusal::logout(&refused))?;
+                let (states, events, reply) = (vec![out.state.clone()], vec![out.event()], reply(&out));
+                Ok(Decided { states, events, reply, outcome: out })
             })
             .await?;
-        self.observe.logout(&ended);
-        Ok(Answer::Made(Box::new(ended)))
+        self.observe.logout(&out.ended);
+        Ok(out)
     }
 
     /// Does what the clock has to do about the phone's session at `now`.
     pub(crate) async fn keep_deadline(&self, phone: PhoneName, now: Timestamp) -> Result<Kept, Refusal> {
-        let facts = self.logout_facts(&phone).await?;
+        let known = self.peers.prepare_logout(&phone).await;
+        self.keep_deadline_by(phone, known, now).await
+    }
+
+    /// As [`Core::keep_deadline`], by what the directory has answered about the logout.
+    pub(crate) async fn keep_deadline_by(
+        &self,
+        phone: PhoneName,
+        known: Result<LogoutFacts, Refusal>,
+        now: Timestamp,
+    ) -> Result<Kept, Refusal> {
+        let facts = self.facts_or_none(&phone, known).await?;
         let daily = facts.facts.as_ref().map(|facts| DailyLogouts::of(&facts.policy));
         let kept = self
             .decide(&About::phone(phone), now, |loaded| {
@@ -105,7 +186,7 @@ impl Core {
                         Decided { states: vec![out.state], events, reply: None, outcome }
                     }
                     Some(Automatic::Waits(state, session)) => {
-                        let events = vec![SessionEvent::LogoutPending(session)];
+                        let events = vec![SessionEvent::LogoutPending(session.told())];
                         Decided { states: vec![state], events, reply: None, outcome: Kept::Later }
                     }
                     Some(Automatic::Moves(state)) => {
@@ -122,7 +203,8 @@ impl Core {
         Ok(kept)
     }
 
-    async fn phone_of(&self, target: &Target) -> Result<PhoneName, Refusal> {
+    /// Where the target is, or the phone that it names.
+    pub(crate) async fn phone_of(&self, target: &Target) -> Result<PhoneName, Refusal> {
         match target {
             Target::Phone(phone) => Ok(phone.clone()),
             Target::Session(id) => {
@@ -134,8 +216,12 @@ impl Core {
 
     /// What the directory says about the logout; where it cannot say, the rendering made at the login will do, and a
     /// logout is not held up: call history is then cleared, which is the parameter's default (SP-8).
-    async fn logout_facts(&self, phone: &PhoneName) -> Result<FactsOrNone, Refusal> {
-        match self.peers.prepare_logout(phone).await {
+    async fn facts_or_none(
+        &self,
+        phone: &PhoneName,
+        known: Result<LogoutFacts, Refusal>,
+    ) -> Result<FactsOrNone, Refusal> {
+        match known {
             Ok(facts) => Ok(FactsOrNone { policy: facts.policy.clone(), facts: Some(facts) }),
             Err(refused) => {
                 let state = self.store.phone(phone).await.map_err(|error| refusal::store(&error))?;
@@ -162,7 +248,7 @@ impl FactsOrNone {
 }
 
 /// Why a session ends: what a service says, else what follows from who asks (LO-1).
-fn reason(said: Option<LogoutReason>, caller: &Caller) -> Result<LogoutReason, Refusal> {
+pub(crate) fn reason(said: Option<LogoutReason>, caller: &Caller) -> Result<LogoutReason, Refusal> {
     let is_service = caller.has(scope::SESSION_END);
     match (said, caller.kind) {
         (Some(reason), _) if is_service => Ok(reason),
@@ -174,21 +260,32 @@ fn reason(said: Option<LogoutReason>, caller: &Caller) -> Result<LogoutReason, R
     }
 }
 
+/// A user who ends another's session is a supervisor.
+fn reason_for(reason: LogoutReason, state: &PhoneState, asker: &Asker) -> LogoutReason {
+    let others = state.session.as_ref().is_some_and(|session| !asker.owns(session));
+    if reason == LogoutReason::User && others { LogoutReason::Supervisor } else { reason }
+}
+
+/// How much the caller minds what the agent does (CC-9).
+pub(crate) fn insistence(force: Option<Note>, caller: &Caller) -> Result<Insistence, Refusal> {
+    match force {
+        Some(note) if caller.has(scope::SESSION_MANAGE) => Ok(Insistence::Forced(note)),
+        Some(_) => Err(refusal::scope_missing(scope::SESSION_MANAGE)),
+        None if caller.has(scope::SESSION_END) => Ok(Insistence::Unconditional),
+        None => Ok(Insistence::None),
+    }
+}
+
 /// A caller ends his own session, or anybody's with the scope session.manage, or session.end for services. A session
 /// named by its id must still be the phone's.
-fn allow(state: &PhoneState, target: &Target, caller: &Caller) -> Result<(), Refusal> {
-    if let Target::Session(id) = target
-        && state.session.as_ref().is_none_or(|session| session.id != *id)
-    {
-        return Err(refusal::session_not_found(id.as_str()));
-    }
-    let own = match &state.session {
-        Some(session) => caller.kind == PrincipalKind::User && session.user.as_str() == caller.name,
-        None => true,
-    };
-    if own || caller.has(scope::SESSION_MANAGE) || caller.has(scope::SESSION_END) {
-        Ok(())
-    } else {
-        Err(refusal::scope_missing(scope::SESSION_MANAGE))
+fn allow(state: &PhoneState, target: &Target, asker: &Asker) -> Result<(), Refusal> {
+    match (&state.session, target) {
+        (Some(session), _) if !target.is(session) => Err(refusal::no_session(target)),
+        (None, Target::Session(_)) => Err(refusal::no_session(target)),
+        (Some(session), _) if !asker.owns(session) => {
+            let may = asker.caller.has(scope::SESSION_MANAGE) || asker.caller.has(scope::SESSION_END);
+            if may { Ok(()) } else { Err(refusal::scope_missing(scope::SESSION_MANAGE)) }
+        }
+        _ => Ok(()),
     }
 }

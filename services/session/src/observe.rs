@@ -13,6 +13,8 @@ pub(crate) struct Observe {
     logouts: Counter,
     lateness: Histogram,
     pub(crate) watchers: Gauge,
+    pub(crate) phones_watched: Gauge,
+    pub(crate) slow_readers: Counter,
 }
 
 impl Observe {
@@ -26,6 +28,14 @@ impl Observe {
                 "s",
             ),
             watchers: Gauge::new("roamline_session_watchers", "Open watches by kind"),
+            phones_watched: Gauge::new(
+                "roamline_session_phones_watched",
+                "Phones that are served by open links",
+            ),
+            slow_readers: Counter::new(
+                "roamline_session_slow_readers",
+                "Streams that were ended since their readers took nothing",
+            ),
         }
     }
 

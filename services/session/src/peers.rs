@@ -84,11 +84,32 @@ pub trait Peers: Send + Sync + 'static {
     /// The phone is unknown, or the directory cannot be reached.
     async fn prepare_logout(&self, phone: &PhoneName) -> Result<LogoutFacts, Refusal>;
 
+    /// As [`Peers::prepare_logout`], of phones whose sessions end together: one answer for each, in their order.
+    async fn prepare_logouts(&self, phones: &[PhoneName]) -> Vec<Result<LogoutFacts, Refusal>> {
+        let mut answers = Vec::with_capacity(phones.len());
+        for phone in phones {
+            answers.push(self.prepare_logout(phone).await);
+        }
+        answers
+    }
+
     /// The parameters in force.
     ///
     /// # Errors
     /// The directory cannot be reached.
     async fn service_parameters(&self) -> Result<ServiceParameters, Refusal>;
+
+    /// Takes a change of do-not-disturb over into a profile (LI-12).
+    ///
+    /// # Errors
+    /// There is no such profile, or the directory cannot be reached.
+    async fn set_do_not_disturb(&self, profile: &ProfileName, on: bool) -> Result<(), Refusal>;
+
+    /// That the directory has the line.
+    ///
+    /// # Errors
+    /// It has not, or cannot be reached.
+    async fn line_exists(&self, line: &LineName) -> Result<(), Refusal>;
 
     /// Whether the credential is the user's.
     ///

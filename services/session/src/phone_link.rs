@@ -1,95 +1,44 @@
-//! The link to phones: what a phone shall be, what it says it wears, and where its handset is (EV-3).
+//! What comes from phones: what they wear, and what their users do (EV-3). And what an idle phone shall wear.
 
-use std::sync::Arc;
-
-use futures::Stream;
-use futures::stream::unfold;
 use jiff::Timestamp;
 use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{Actions, HookState, PhoneState, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::About;
-use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::decide::Decided;
-use crate::watch::server_stops;
 use crate::{Core, refusal};
 
-/// One message to a phone.
-#[allow(clippy::large_enum_variant, reason = "messages live one at a time")]
-pub(crate) enum ToPhone {
-    Update(PhoneState),
-    Heartbeat,
+/// What a phone's user does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Where the handset is; `None` is where it was.
+    pub hook: Option<HookState>,
+    /// The phone's epoch that the link knows; 0 asks for no check.
+    pub epoch: u64,
+    /// What he did to his do-not-disturb setting (LI-12).
+    pub do_not_disturb: Option<bool>,
 }
 
-struct Link {
-    core: Arc<Core>,
-    phone: PhoneName,
-    bell: watch::Receiver<u64>,
-    /// The newest generation that was sent.
-    sent: Option<u64>,
-    ended: bool,
+/// Whether what was said of a phone at that epoch is from before its present session, or from before the end of its
+/// last one, where the epoch of that is known.
+fn is_stale(said_at: u64, state: &PhoneState, ended_at: Option<u64>) -> bool {
+    let since = state.session.as_ref().map(|session| session.epoch).or(ended_at);
+    said_at != 0 && since.is_some_and(|since| said_at < since)
 }
 
-/// Follows what a phone shall be: its present state at once, then each newer one.
-pub(crate) async fn watch(
-    core: Arc<Core>,
-    phone: PhoneName,
-) -> Result<impl Stream<Item = Result<ToPhone, Refusal>> + Send, Refusal> {
-    core.dress_if_idle(&phone).await?;
-    let bell = core.events.bell(&phone);
-    core.observe.watchers.add(1, &[("kind", "phone")]);
-    let link = Link { core, phone, bell, sent: None, ended: false };
-    Ok(unfold(link, |mut link| async move {
-        let told = link.next().await?;
-        link.ended = told.is_err();
-        Some((told, link))
-    }))
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.core.observe.watchers.add(-1, &[("kind", "phone")]);
-    }
-}
-
-impl Link {
-    async fn next(&mut self) -> Option<Result<ToPhone, Refusal>> {
-        if self.ended {
-            return None;
-        }
-        let stopping = self.core.tasks.stopping();
-        let mut look = self.sent.is_none();
-        loop {
-            if look || self.bell.has_changed().unwrap_or(true) {
-                self.bell.mark_unchanged();
-                match self.core.store.phone(&self.phone).await {
-                    Ok(Some(state)) if self.sent.is_none_or(|sent| state.generation > sent) => {
-                        self.sent = Some(state.generation);
-                        return Some(Ok(ToPhone::Update(state)));
-                    }
-                    Ok(_) => {}
-                    Err(error) => return Some(Err(refusal::store(&error))),
-                }
-            }
-            tokio::select! {
-                () = stopping.cancelled() => return Some(Err(server_stops())),
-                waited = timeout(self.core.config.heartbeat(), self.bell.changed()) => match waited {
-                    Err(_elapsed) => return Some(Ok(ToPhone::Heartbeat)),
-                    Ok(Err(_closed)) => return Some(Err(server_stops())),
-                    Ok(Ok(())) => look = true,
-                },
-            }
-        }
-    }
+fn stale(state: &PhoneState) -> Refusal {
+    let text = format!("a session began or ended on {} after what was said of it", state.phone);
+    Refusal::new(ErrorReason::PhoneEpochStale, text)
+        .with("phone", state.phone.as_str())
+        .with("phoneEpoch", state.epoch.to_string())
 }
 
 impl Core {
     /// Gives a phone that nobody is logged in to the wear that the directory has for it now. A phone that was never
     /// told anything is told so first here.
-    async fn dress_if_idle(&self, phone: &PhoneName) -> Result<(), Refusal> {
+    pub(crate) async fn dress_if_idle(&self, phone: &PhoneName) -> Result<(), Refusal> {
         let facts = match self.peers.prepare_logout(phone).await {
             Ok(facts) => facts,
             Err(refused) => {
@@ -123,19 +72,29 @@ impl Core {
         Ok(self.change_phone(phone, now, acknowledged).await?.generation)
     }
 
-    /// Notes where a phone's handset is. A logout that waited for it is made at once (LO-4); should that fail, the
-    /// next sweep makes it.
-    pub(crate) async fn report(&self, phone: PhoneName, hook: HookState) -> Result<(), Refusal> {
+    /// Notes what a phone's user does. A logout that waited for the handset is made at once (LO-4); should that fail,
+    /// the next sweep makes it.
+    pub(crate) async fn report(&self, phone: PhoneName, report: Report) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let state = self.change_phone(phone.clone(), now, |state| Ok(state.with_hook(hook, now))).await?;
+        let ended_at = self.events.ended_at_epoch(&phone);
+        let noted = |state: &PhoneState| {
+            if is_stale(report.epoch, state, ended_at) {
+                return Err(stale(state));
+            }
+            Ok(report.hook.and_then(|hook| state.with_hook(hook, now)))
+        };
+        let state = self.change_phone(phone.clone(), now, noted).await?;
         let waits = state.session.as_ref().is_some_and(|session| session.pending_logout.is_some());
         if waits
-            && hook == HookState::OnHook
+            && report.hook == Some(HookState::OnHook)
             && let Err(refused) = self.keep_deadline(phone.clone(), now).await
         {
             tracing::error!(%phone, reason = ?refused.reason, "a logout that waited could not be made yet");
         }
-        Ok(())
+        match report.do_not_disturb {
+            Some(on) => self.do_not_disturb(&phone, on).await,
+            None => Ok(()),
+        }
     }
 
     async fn change_phone(

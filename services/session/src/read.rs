@@ -1,16 +1,20 @@
 //! Reading live sessions: one, or a page of them.
 
-use roamline_domain::phone_state::PhoneState;
-use roamline_domain::{PhoneName, ProfileName, UserId};
+use std::sync::Arc;
+
+use futures::stream::{StreamExt, TryStreamExt, iter};
+use roamline_domain::phone_state::{PhoneState, Session};
+use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::refusal::Refusal;
 use roamline_token::{Caller, scope};
 
 use crate::logout::Target;
+use crate::whereabouts::Filter;
 use crate::{Core, refusal};
 
-/// Phones read at once where a filter leaves some of them out.
-const READ_AT_ONCE: u32 = 1000;
+/// Phones read at once.
+const AT_ONCE: usize = 32;
 
 impl Core {
     /// The phone that holds the session. What is not the caller's own, and not his to read, is not there for him.
@@ -41,29 +45,40 @@ impl Core {
         &self,
         user: Option<&UserId>,
         profile: Option<&ProfileName>,
-        mut after: Option<PhoneName>,
+        after: Option<PhoneName>,
         limit: u32,
     ) -> Result<Vec<PhoneState>, Refusal> {
-        let read = if profile.is_some() { READ_AT_ONCE } else { limit };
+        let Some(profile) = profile else {
+            let page = self.store.list(user, after.as_ref(), limit).await;
+            return page.map_err(|error| refusal::store(&error));
+        };
+        let filter = Filter { user: user.cloned(), profile: Some(profile.clone()), phone: None };
+        let worn = self.events.matching(&filter).await?.sessions.into_iter();
+        let mut rest = worn.filter(|session| after.as_ref().is_none_or(|after| session.phone > *after));
+        let wears = |state: &PhoneState| state.session.as_ref().is_some_and(|live| filter.takes(live));
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
         loop {
-            let page = self.store.list(user, after.as_ref(), read).await;
-            let page = page.map_err(|error| refusal::store(&error))?;
-            let is_last = page.len() < read as usize;
-            after = page.last().map(|state| state.phone.clone());
-            found
-                .extend(page.into_iter().filter(|state| profile.is_none_or(|profile| wears(state, profile))));
-            if is_last || found.len() >= most {
-                found.truncate(most);
+            // Those that ended meanwhile make room for the next ones.
+            let page: Vec<_> = rest.by_ref().take(most - found.len()).collect();
+            if page.is_empty() {
                 return Ok(found);
             }
+            let states = iter(page).map(|session| async move { self.store.phone(&session.phone).await });
+            let states: Result<Vec<_>, _> = states.buffered(AT_ONCE).try_collect().await;
+            let states = states.map_err(|error| refusal::store(&error))?;
+            found.extend(states.into_iter().flatten().filter(wears));
         }
     }
-}
 
-fn wears(state: &PhoneState, profile: &ProfileName) -> bool {
-    state.session.as_ref().is_some_and(|session| session.profile == *profile)
+    /// The sessions that wear a line, in the order of their phones; none where it rings in voice mail (LO-10).
+    pub(crate) async fn locate(&self, line: &LineName) -> Result<Vec<Arc<Session>>, Refusal> {
+        let sessions = self.events.wearing(line)?;
+        if sessions.is_empty() {
+            self.peers.line_exists(line).await?;
+        }
+        Ok(sessions)
+    }
 }
 
 /// Whose sessions a caller may see.

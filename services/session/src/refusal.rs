@@ -1,14 +1,17 @@
 //! Domain and store errors as refusals: the one mapping of this service.
 
-use roamline_domain::PhoneName;
-use roamline_domain::Violations;
 use roamline_domain::login::LoginRefusal;
-use roamline_domain::logout::NotLoggedIn;
+use roamline_domain::logout::{AgentBusy, LogoutRefused, NotLoggedIn};
 use roamline_domain::parameters::SourceRefused;
 use roamline_domain::phone_state::GenerationUnknown;
+use roamline_domain::refresh::RefreshRefused;
+use roamline_domain::{LineName, PhoneName, UserId, Violations};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::StoreError;
+
+use crate::convert::control::agent_state_word;
+use crate::logout::Target;
 
 /// A malformed request, with every violation.
 pub(crate) fn invalid(violations: Violations) -> Refusal {
@@ -33,6 +36,19 @@ pub(crate) fn store(error: &StoreError) -> Refusal {
                 ErrorReason::StoreUnavailable,
                 "the session store is unavailable; nothing was changed",
             )
+        }
+        StoreError::InDoubt(source) => {
+            tracing::error!(error = %source, "the session store did not say whether a change was made");
+            Refusal::new(
+                ErrorReason::StoreUnavailable,
+                "the session store did not say whether the change was made; the same request id tells (LI-11)",
+            )
+            .with("outcome", "unknown")
+        }
+        StoreError::Lost => {
+            tracing::error!("the session store has lost what it held");
+            let text = "the session store has lost what it held, and is being rebuilt; nothing was changed";
+            Refusal::new(ErrorReason::StoreUnavailable, text)
         }
         StoreError::Corrupt { what, source } => {
             tracing::error!(%what, error = %source, "a record of the session store is corrupt");
@@ -61,11 +77,16 @@ pub(crate) fn login(refused: &LoginRefusal) -> Refusal {
         LoginRefusal::LoggedInElsewhere { user, phone } => Refusal::new(ErrorReason::LoggedInElsewhere, text)
             .with("userId", user.as_str())
             .with("phone", phone.as_str()),
-        LoginRefusal::LineInUse { line, user, phone } => Refusal::new(ErrorReason::LineInUse, text)
-            .with("line", line.as_str())
-            .with("userId", user.as_str())
-            .with("phone", phone.as_str()),
+        LoginRefusal::LineInUse { line, user, phone } => line_in_use(text, line, user, phone),
+        LoginRefusal::AgentBusy(busy) => agent_busy(busy),
     }
+}
+
+fn line_in_use(text: String, line: &LineName, user: &UserId, phone: &PhoneName) -> Refusal {
+    Refusal::new(ErrorReason::LineInUse, text)
+        .with("line", line.as_str())
+        .with("userId", user.as_str())
+        .with("phone", phone.as_str())
 }
 
 /// A login from a place that none is taken from. The caller is told the address that was seen: it is his own, or that
@@ -85,6 +106,48 @@ pub(crate) fn off_hook(phone: &PhoneName) -> Refusal {
 
 pub(crate) fn not_logged_in(refused: &NotLoggedIn) -> Refusal {
     Refusal::new(ErrorReason::NotLoggedIn, refused.to_string()).with("phone", refused.phone.as_str())
+}
+
+pub(crate) fn logout(refused: &LogoutRefused) -> Refusal {
+    match refused {
+        LogoutRefused::NotLoggedIn(refused) => not_logged_in(refused),
+        LogoutRefused::AgentBusy(busy) => agent_busy(busy),
+        LogoutRefused::Stale { phone, present, .. } => {
+            Refusal::new(ErrorReason::PhoneEpochStale, refused.to_string())
+                .with("phone", phone.as_str())
+                .with("phoneEpoch", present.to_string())
+        }
+    }
+}
+
+fn agent_busy(busy: &AgentBusy) -> Refusal {
+    Refusal::new(ErrorReason::AgentBusy, busy.to_string())
+        .with("agentState", agent_state_word(busy.agent_state))
+        .with("phone", busy.phone.as_str())
+        .with("userId", busy.user.as_str())
+}
+
+pub(crate) fn refresh(refused: &RefreshRefused) -> Refusal {
+    match refused {
+        RefreshRefused::NotLoggedIn(refused) => not_logged_in(refused),
+        RefreshRefused::Gone { session, .. } => session_not_found(session.as_str()),
+        RefreshRefused::LineInUse { line, user, phone } => {
+            line_in_use(refused.to_string(), line, user, phone)
+        }
+    }
+}
+
+/// What was named is not live.
+pub(crate) fn no_session(target: &Target) -> Refusal {
+    match target {
+        Target::Phone(phone) => not_logged_in(&NotLoggedIn { phone: phone.clone() }),
+        Target::Session(id) => session_not_found(id.as_str()),
+    }
+}
+
+pub(crate) fn user_has_no_session(user: &UserId) -> Refusal {
+    Refusal::new(ErrorReason::SessionNotFound, format!("{user} is not logged in"))
+        .with("userId", user.as_str())
 }
 
 pub(crate) fn generation(refused: GenerationUnknown) -> Refusal {

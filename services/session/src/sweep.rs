@@ -1,19 +1,28 @@
 //! Automatic logout, at the maximum time, after the idle limit and at daily times: every replica looks for sessions that
 //! are due, and the commit makes each logout happen once (LO-5).
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
 use roamline_domain::PhoneName;
+use roamline_proto::refusal::Refusal;
+use roamline_store::Keep;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::Core;
 use crate::logout::Kept;
+use crate::{Core, LogoutFacts};
 
-/// Sessions looked at in one go.
-const BATCH: u32 = 100;
-/// Of these in work at once: at a daily logout time all sessions fall due together.
-const AT_ONCE: usize = 32;
+/// Sessions that the directory is asked about in one go.
+const BATCH: usize = 100;
+/// Sessions among which a batch is chosen.
+const AMONG: u32 = 500;
+/// Sessions in work at once: at a daily logout time all fall due together.
+const AT_ONCE: usize = 64;
 /// Sweeps between two trims of what need not be kept.
 const TRIM_EVERY: u64 = 240;
 
@@ -36,45 +45,88 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-/// Ends every session that is due now; returns how many.
-pub(crate) async fn once(core: &Core) -> usize {
-    let mut ended = 0;
-    loop {
+/// Ends every session that is due now; returns how many. Each is taken up once; one that fails waits for the next sweep.
+pub(crate) async fn once(core: &Arc<Core>) -> usize {
+    let failed = Arc::new(AtomicUsize::new(0));
+    let batches =
+        stream::unfold(Sweep::begin(Arc::clone(core), Arc::clone(&failed)), |mut sweep| async move {
+            let batch = sweep.next_batch().await?;
+            Some((stream::iter(batch), sweep))
+        });
+    let keep = async |(phone, known): (PhoneName, _)| {
         let now = core.clock.now();
-        let phones = match core.store.due(now, BATCH).await {
+        (core.keep_deadline_by(phone.clone(), known, now).await, phone)
+    };
+    let mut kept = pin!(batches.flatten().map(keep).buffer_unordered(AT_ONCE));
+    let mut ended = 0;
+    while let Some((outcome, phone)) = kept.next().await {
+        match outcome {
+            Ok(Kept::Ended(_)) => ended += 1,
+            Ok(Kept::Later | Kept::Nothing) => {}
+            Err(refused) => {
+                failed.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%phone, reason = ?refused.reason, "a session that is due could not be ended");
+            }
+        }
+    }
+    ended
+}
+
+/// A sweep through the sessions that were due when it began. It takes each batch from among the longest overdue, in an
+/// order of its own: replicas on one store then seldom take up the same session.
+struct Sweep {
+    core: Arc<Core>,
+    begun_at: Timestamp,
+    order: RandomState,
+    taken: HashSet<PhoneName>,
+    /// How many could not be ended; after a batch of them the sweep takes up no more.
+    failed: Arc<AtomicUsize>,
+}
+
+impl Sweep {
+    fn begin(core: Arc<Core>, failed: Arc<AtomicUsize>) -> Self {
+        let begun_at = core.clock.now();
+        Self { core, begun_at, order: RandomState::new(), taken: HashSet::new(), failed }
+    }
+
+    /// The next phones, each with what the directory says of a logout there; `None` when there are no more.
+    async fn next_batch(&mut self) -> Option<Vec<(PhoneName, Result<LogoutFacts, Refusal>)>> {
+        if self.failed.load(Ordering::Relaxed) >= BATCH {
+            return None;
+        }
+        let mut phones = match self.core.store.due(self.begun_at, AMONG).await {
             Ok(phones) => phones,
             Err(error) => {
                 tracing::error!(%error, "sessions that are due could not be found");
-                return ended;
+                return None;
             }
         };
-        let found = phones.len();
-        let mut moved = false;
-        let keep = async |phone: PhoneName| (core.keep_deadline(phone.clone(), now).await, phone);
-        let mut kept = stream::iter(phones).map(keep).buffer_unordered(AT_ONCE);
-        while let Some((outcome, phone)) = kept.next().await {
-            match outcome {
-                Ok(Kept::Ended(_)) => {
-                    ended += 1;
-                    moved = true;
-                }
-                Ok(Kept::Later) => moved = true,
-                Ok(Kept::Nothing) => {}
-                Err(refused) => {
-                    tracing::error!(%phone, reason = ?refused.reason, "a session that is due could not be ended");
-                }
-            }
+        phones.retain(|phone| !self.taken.contains(phone));
+        phones.sort_by_cached_key(|phone| self.order.hash_one(phone));
+        phones.truncate(BATCH);
+        self.taken.extend(phones.iter().cloned());
+        if phones.is_empty() {
+            return None;
         }
-        if found < BATCH as usize || !moved {
-            return ended;
-        }
+        let known = self.core.peers.prepare_logouts(&phones).await;
+        Some(phones.into_iter().zip(known).collect())
     }
 }
 
+/// Forgets what need not be kept: for watches that resume, and, since the log feeds it, for the audit trail. The event at
+/// its place is kept, too: by it a log that was cut is seen.
 async fn trim(core: &Core) {
     let now = core.clock.now();
     let since = now.checked_sub(core.config.keep_events_for).unwrap_or(jiff::Timestamp::MIN);
-    if let Err(error) = core.store.trim(now, since).await {
+    let place = match core.audit.place().await {
+        Ok(place) => place,
+        Err(error) => {
+            tracing::error!(%error, "no old event is forgotten: how far the audit trail is cannot be read");
+            return;
+        }
+    };
+    let keep = Keep { since, after: place.sequence.saturating_sub(1) };
+    if let Err(error) = core.store.trim(now, keep).await {
         tracing::error!(%error, "old events and replies could not be forgotten");
     }
 }

@@ -1,62 +1,79 @@
-//! Following sessions: a snapshot, then every login and logout in order and once, with heartbeats (EV-2).
+//! Following sessions: a snapshot, then every login and logout in order and once, with heartbeats (EV-2, EV-4).
 //!
-//! A watch holds nothing but its place. A slow reader falls behind in the log, not in memory; one that falls behind
-//! what is kept is told so.
+//! A watch holds little but its place. A slow reader falls behind in the log, not in memory; one that falls behind
+//! what is kept is told so, as is everyone whose place was lost with the end of the log.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures::Stream;
-use futures::stream::unfold;
-use roamline_domain::UserId;
-use roamline_domain::phone_state::{PhoneState, SessionEvent};
+use futures::stream::{StreamExt, TryStreamExt, iter, unfold};
+use roamline_domain::PhoneName;
+use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_store::{EventsError, Sequence};
-use tokio::time::timeout;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, timeout_at};
 
+use crate::events::{Noted, Place, Seen, begin_anew};
+use crate::whereabouts::Filter;
 use crate::{Core, refusal};
+
+/// Sessions of a snapshot that are made ready at once.
+const SNAPSHOT_PAGE: usize = 500;
+/// Phones read from the store at once.
+const AT_ONCE: usize = 32;
 
 /// One message of a watch, and the place from which it can be resumed.
 pub(crate) struct Told {
     pub message: Message,
-    pub resume: Option<Sequence>,
+    pub resume: Option<Place>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "messages live one at a time")]
 pub(crate) enum Message {
-    Snapshot(PhoneState),
+    /// A live session, and whether its phone wears it.
+    Snapshot(Box<Session>, bool),
     SnapshotDone,
-    Event(SessionEvent),
+    Event(Arc<Noted>),
     Heartbeat,
 }
 
 struct Watch {
     core: Arc<Core>,
-    user: Option<UserId>,
-    place: Sequence,
+    filter: Filter,
+    log: u64,
+    place: Place,
+    /// What is left of the snapshot; `None` once it was told whole.
+    snapshot: Option<VecDeque<Arc<Session>>>,
     ready: VecDeque<Told>,
+    silent_since: Instant,
     ended: bool,
 }
 
-/// Follows sessions of one user or of all, from a place or from a snapshot.
+/// Follows the sessions that match, from a place or from a snapshot.
 pub(crate) async fn sessions(
     core: Arc<Core>,
-    user: Option<UserId>,
-    resume: Option<Sequence>,
+    filter: Filter,
+    resume: Option<Place>,
 ) -> Result<impl Stream<Item = Result<Told, Refusal>> + Send, Refusal> {
-    let mut watch = Watch { core, user, place: 0, ready: VecDeque::new(), ended: false };
-    match resume {
+    let (log, place, snapshot) = match resume {
         Some(place) => {
-            watch.core.store.events(place, 1).await.map_err(|error| refused(&error))?;
-            watch.place = place;
+            let log = core.events.log().await?;
+            core.events.still_has(&place).await?;
+            (log, place, None)
         }
-        None => watch.take_snapshot().await?,
-    }
-    watch.core.observe.watchers.add(1, &[("kind", "sessions")]);
+        None => {
+            let Seen { log, place, sessions } = core.events.matching(&filter).await?;
+            (log, place, Some(sessions.into()))
+        }
+    };
+    core.observe.watchers.add(1, &[("kind", "sessions")]);
+    let (ready, silent_since) = (VecDeque::new(), Instant::now());
+    let watch = Watch { core, filter, log, place, snapshot, ready, silent_since, ended: false };
     Ok(unfold(watch, |mut watch| async move {
         let told = watch.next().await?;
         watch.ended = told.is_err();
+        watch.silent_since = Instant::now();
         Some((told, watch))
     }))
 }
@@ -68,72 +85,116 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    async fn take_snapshot(&mut self) -> Result<(), Refusal> {
-        let snapshot =
-            self.core.store.snapshot(self.user.as_ref()).await.map_err(|error| refusal::store(&error))?;
-        self.place = snapshot.sequence;
-        let phones = snapshot.phones.into_iter();
-        self.ready.extend(phones.map(|phone| Told { message: Message::Snapshot(phone), resume: None }));
-        self.ready.push_back(Told { message: Message::SnapshotDone, resume: Some(self.place) });
-        Ok(())
-    }
-
     async fn next(&mut self) -> Option<Result<Told, Refusal>> {
         if self.ended {
             return None;
         }
         let stopping = self.core.tasks.stopping();
         let mut position = self.core.events.position();
+        let heartbeat_at = self.silent_since + self.core.config.heartbeat();
+        // A watch that has much to tell must not keep all others waiting.
+        consume_budget().await;
         loop {
             if let Some(told) = self.ready.pop_front() {
                 return Some(Ok(told));
             }
-            if *position.borrow_and_update() > self.place {
-                if let Err(error) = self.read_on().await {
-                    return Some(Err(refused(&error)));
+            let reached = *position.borrow_and_update();
+            let read = if reached.log != self.log {
+                Err(begin_anew())
+            } else if self.snapshot.is_some() {
+                self.read_snapshot().await
+            } else if reached.sequence > self.place.sequence {
+                self.read_on().await
+            } else {
+                tokio::select! {
+                    () = stopping.cancelled() => Err(server_stops()),
+                    waited = timeout_at(heartbeat_at, position.changed()) => match waited {
+                        Err(_elapsed) => {
+                            let resume = Some(self.place);
+                            return Some(Ok(Told { message: Message::Heartbeat, resume }));
+                        }
+                        Ok(Err(_closed)) => Err(server_stops()),
+                        Ok(Ok(())) => Ok(()),
+                    },
                 }
-                continue;
-            }
-            tokio::select! {
-                () = stopping.cancelled() => return Some(Err(server_stops())),
-                waited = timeout(self.core.config.heartbeat(), position.changed()) => match waited {
-                    Err(_elapsed) => {
-                        return Some(Ok(Told { message: Message::Heartbeat, resume: Some(self.place) }));
-                    }
-                    Ok(Err(_closed)) => return Some(Err(server_stops())),
-                    Ok(Ok(())) => {}
-                },
+            };
+            if let Err(refused) = read {
+                return Some(Err(refused));
             }
         }
     }
 
-    /// Takes the next events; what is not for this watch moves its place all the same.
-    async fn read_on(&mut self) -> Result<(), EventsError> {
-        for event in self.core.events.after(self.place).await? {
-            self.place = event.sequence;
-            let told = match &event.event {
-                SessionEvent::Redressed(_) => false,
-                other => self.user.is_none() || other.user() == self.user.as_ref(),
+    /// Makes the next page of the snapshot ready: each session as it is now, or, where it has ended meanwhile, as it
+    /// was; that it ended is told after the snapshot.
+    async fn read_snapshot(&mut self) -> Result<(), Refusal> {
+        let Some(left) = &mut self.snapshot else { return Ok(()) };
+        let page: Vec<_> = left.drain(..left.len().min(SNAPSHOT_PAGE)).collect();
+        if page.is_empty() {
+            self.snapshot = None;
+            self.ready.push_back(Told { message: Message::SnapshotDone, resume: Some(self.place) });
+            return Ok(());
+        }
+        let mut now = if self.filter.is_all() { self.range(&page).await? } else { self.each(&page).await? };
+        for was in page {
+            let state = now.remove(&was.phone);
+            let applied = state.as_ref().is_some_and(PhoneState::session_is_applied);
+            let same = state.and_then(|state| state.session).filter(|session| session.id == was.id);
+            let message = match same {
+                Some(session) => Message::Snapshot(Box::new(session.told()), applied),
+                None => Message::Snapshot(Box::new(Session::clone(&was)), false),
             };
-            if told {
-                let message = Message::Event(event.event);
-                self.ready.push_back(Told { message, resume: Some(event.sequence) });
-            }
+            self.ready.push_back(Told { message, resume: None });
         }
         Ok(())
     }
-}
 
-fn refused(error: &EventsError) -> Refusal {
-    match error {
-        EventsError::TooOld { oldest, .. } => {
-            Refusal::new(ErrorReason::ResumeTokenTooOld, "events after the resume token are gone; watch anew")
-                .with("oldest", oldest.to_string())
+    /// The phones of a page that is one of all sessions.
+    async fn range(&self, page: &[Arc<Session>]) -> Result<HashMap<PhoneName, PhoneState>, Refusal> {
+        let mut found = HashMap::new();
+        let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(found) };
+        if let Some(state) = self.phone(first).await? {
+            found.insert(state.phone.clone(), state);
         }
-        EventsError::Ahead { .. } => {
-            Refusal::new(ErrorReason::ResumeTokenInvalid, "the resume token is ahead of every event")
+        let mut after = first.phone.clone();
+        while after < last.phone {
+            let limit = u32::try_from(SNAPSHOT_PAGE).unwrap_or(u32::MAX);
+            let states = self.core.store.list(None, Some(&after), limit).await;
+            let states = states.map_err(|error| refusal::store(&error))?;
+            let Some(reached) = states.last() else { break };
+            after = reached.phone.clone();
+            found.extend(states.into_iter().map(|state| (state.phone.clone(), state)));
         }
-        EventsError::Store(error) => refusal::store(error),
+        Ok(found)
+    }
+
+    /// The phones of a page that is one of few sessions.
+    async fn each(&self, page: &[Arc<Session>]) -> Result<HashMap<PhoneName, PhoneState>, Refusal> {
+        let states = iter(page.to_vec()).map(|session| {
+            let store = Arc::clone(&self.core.store);
+            async move { store.phone(&session.phone).await }
+        });
+        let states: Result<Vec<_>, _> = states.buffered(AT_ONCE).try_collect().await;
+        let states = states.map_err(|error| refusal::store(&error))?;
+        Ok(states.into_iter().flatten().map(|state| (state.phone.clone(), state)).collect())
+    }
+
+    async fn phone(&self, session: &Session) -> Result<Option<PhoneState>, Refusal> {
+        self.core.store.phone(&session.phone).await.map_err(|error| refusal::store(&error))
+    }
+
+    /// Takes the next events; what is not for this watch moves its place all the same.
+    async fn read_on(&mut self) -> Result<(), Refusal> {
+        for event in self.core.events.after(self.log, &self.place).await? {
+            self.place = event.place();
+            let told = match &event.stored.event {
+                SessionEvent::Redressed(_) | SessionEvent::Refused(_) => false,
+                other => other.session().is_some_and(|session| self.filter.takes(session)),
+            };
+            if told {
+                self.ready.push_back(Told { resume: Some(event.place()), message: Message::Event(event) });
+            }
+        }
+        Ok(())
     }
 }
 

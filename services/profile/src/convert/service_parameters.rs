@@ -62,6 +62,7 @@ pub(crate) fn parse_service_parameters(
             .unwrap_or_default(),
         contact_centre_policy: value(&mut found, "contact_centre_policy", from.contact_centre_policy)
             .unwrap_or_default(),
+        agent_state_guard: value(&mut found, "agent_state_guard", from.agent_state_guard).unwrap_or_default(),
         time_zone: given(&from.time_zone).unwrap_or(defaults.time_zone),
         default_user_locale: given(&from.default_user_locale).unwrap_or(defaults.default_user_locale),
         default_user_hold_audio_source: given(&from.default_user_hold_audio_source),
@@ -127,6 +128,7 @@ pub(crate) fn service_parameters(from: &ServiceParameters, etag: String) -> wire
         daily_logout_times: from.daily_logout_times.iter().map(ToString::to_string).collect(),
         occupied_phone_behavior: from.occupied_phone.number(),
         contact_centre_policy: from.contact_centre_policy.number(),
+        agent_state_guard: from.agent_state_guard.number(),
         time_zone: from.time_zone.clone(),
         default_user_locale: from.default_user_locale.clone(),
         validate_ip_address: Some(from.validate_ip_address),

@@ -29,4 +29,13 @@ impl PersonalService for Profile {
             profile.map(|profile| wire::UpdateOwnSpeedDialsResponse { user_device_profile: Some(profile) }),
         )
     }
+
+    async fn set_do_not_disturb(
+        &self,
+        request: Request<wire::SetDoNotDisturbRequest>,
+    ) -> Result<Response<wire::SetDoNotDisturbResponse>, Status> {
+        let request = request.into_inner();
+        let set = self.set_do_not_disturb(&request.profile, request.on).await;
+        answer(set.map(|()| wire::SetDoNotDisturbResponse {}))
+    }
 }

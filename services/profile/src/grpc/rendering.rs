@@ -1,6 +1,8 @@
 //! What a phone would wear, and why.
 
+use roamline_domain::PhoneName;
 use roamline_domain::contact_centre::Finding;
+use roamline_domain::render::EffectiveConfiguration;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile as wire;
 use roamline_proto::refusal::Refusal;
@@ -49,6 +51,27 @@ impl RenderingService for Profile {
             service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
         }))
     }
+
+    async fn prepare_logouts(
+        &self,
+        request: Request<wire::PrepareLogoutsRequest>,
+    ) -> Result<Response<wire::PrepareLogoutsResponse>, Status> {
+        let prepared = self.prepare_logouts(&request.into_inner().phones).await;
+        answer(prepared.map(|prepared| wire::PrepareLogoutsResponse {
+            logouts: prepared.configurations.into_iter().map(prepared_logout).collect(),
+            service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
+        }))
+    }
+}
+
+fn prepared_logout(
+    (phone, prepared): (PhoneName, Result<EffectiveConfiguration, Refusal>),
+) -> wire::PreparedLogout {
+    let (configuration, refusal) = match prepared {
+        Ok(worn) => (Some(configuration(&worn)), None),
+        Err(refused) => (None, Some(deferred(refused, &[]))),
+    };
+    wire::PreparedLogout { phone: phone.to_string(), configuration, refusal }
 }
 
 fn prepared_login(prepared: Prepared) -> wire::PrepareLoginResponse {

@@ -39,10 +39,19 @@ impl GrpcSessions {
 #[async_trait]
 impl Sessions for GrpcSessions {
     async fn wearing(&self, profile: &ProfileName) -> Result<Vec<Worn>, Refusal> {
-        let request =
-            ListSessionsRequest { page_size: PAGE, profile: profile.to_string(), ..Default::default() };
-        let answer = self.client.clone().list_sessions(within(request)).await.map_err(|s| refused(&s))?;
-        Ok(answer.into_inner().sessions.into_iter().map(worn).collect())
+        let mut found = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let profile = profile.to_string();
+            let request = ListSessionsRequest { page_size: PAGE, page_token, profile, ..Default::default() };
+            let answer = self.client.clone().list_sessions(within(request)).await.map_err(|s| refused(&s))?;
+            let page = answer.into_inner();
+            found.extend(page.sessions.into_iter().map(worn));
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            page_token = page.next_page_token;
+        }
     }
 
     async fn at(&self, phone: &PhoneName) -> Result<Option<Worn>, Refusal> {

@@ -3,9 +3,9 @@
 use prost_types::Duration;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{
-    ClearCallLogs, ContactCentrePolicy, CredentialPolicy, DeviceSettings, GetServiceParametersRequest,
-    MultipleLoginBehavior, OccupiedPhoneBehavior, PrepareLoginRequest, ServiceParameters,
-    UpdateServiceParametersRequest, User,
+    AgentStateGuard, ClearCallLogs, ContactCentrePolicy, CredentialPolicy, DeviceSettings,
+    GetServiceParametersRequest, MultipleLoginBehavior, OccupiedPhoneBehavior, PrepareLoginRequest,
+    PrepareLogoutRequest, ServiceParameters, UpdateServiceParametersRequest, User,
 };
 use tonic::Status;
 
@@ -82,6 +82,7 @@ async fn sp_what_nobody_has_set_is_at_its_default() {
         maximum_phones: Some(100_000),
         default_user_hold_audio_source: String::new(),
         default_softkey_template: String::new(),
+        agent_state_guard: AgentStateGuard::Allow.into(),
         etag: "v0".into(),
     };
     assert_eq!(get(&site).await, defaults);
@@ -127,6 +128,7 @@ async fn sp_what_is_set_is_what_is_read_for_every_parameter() {
         maximum_phones: Some(1_000_000),
         default_user_hold_audio_source: "source 2".into(),
         default_softkey_template: "agents".into(),
+        agent_state_guard: AgentStateGuard::Block.into(),
         etag: String::new(),
     };
     let updated = update(&site, wanted.clone(), &[]).await.unwrap();
@@ -296,6 +298,21 @@ async fn sp_21_a_change_holds_from_the_next_request_on() {
     let digits = ServiceParameters { alphanumeric_user_id: Some(false), ..Default::default() };
     update(&site, digits, &["alphanumeric_user_id"]).await.unwrap();
     refused(site.rendering().prepare_login(question()).await, ErrorReason::UserIdMalformed);
+}
+
+#[tokio::test]
+async fn cc_9_the_guard_of_logouts_comes_with_what_a_logout_is_decided_by() {
+    let site = Site::example().await;
+    for guard in [AgentStateGuard::Warn, AgentStateGuard::Block, AgentStateGuard::Allow] {
+        let wanted = ServiceParameters { agent_state_guard: guard.into(), ..Default::default() };
+        update(&site, wanted, &["agent_state_guard"]).await.unwrap();
+        let question = PrepareLogoutRequest { phone: "SEP000DEDAB3566".into() };
+        let told = site.rendering().prepare_logout(question).await.unwrap().into_inner();
+        assert_eq!(told.service_parameters.unwrap().agent_state_guard(), guard, "SP-21");
+    }
+    let wrong = ServiceParameters { agent_state_guard: 77, ..Default::default() };
+    let refusal = refused(update(&site, wrong, &[]).await, ErrorReason::ResourceInvalid);
+    assert_eq!(fields(&refusal), ["service_parameters.agent_state_guard"]);
 }
 
 #[tokio::test]

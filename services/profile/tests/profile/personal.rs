@@ -1,9 +1,10 @@
-//! What users may do with their own profiles (DP-13).
+//! What users may do with their own profiles (DP-13), and what their phones do for them (LI-12).
 
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::personal_service_client::PersonalServiceClient;
 use roamline_proto::profile::{
-    DeviceSettings, ListOwnProfilesRequest, Phone, SpeedDial, UpdateOwnSpeedDialsRequest,
+    DeviceSettings, ListOwnProfilesRequest, Phone, SetDoNotDisturbRequest, SpeedDial,
+    UpdateOwnSpeedDialsRequest,
 };
 use roamline_token::Bearer;
 
@@ -106,4 +107,29 @@ async fn dp_12_and_dp_20_wrong_speed_dials_and_stale_etags_change_nothing() {
         .into_inner()
         .user_device_profiles;
     assert_eq!(profiles[0].etag, "v1");
+}
+
+#[tokio::test]
+async fn li_12_do_not_disturb_goes_to_the_profile_and_nothing_else_changes() {
+    let site = Site::example().await;
+    let mut me = of(&site, "me");
+    let own = async || {
+        let answer = of(&site, "me").list_own_profiles(ListOwnProfilesRequest::default()).await.unwrap();
+        answer.into_inner().user_device_profiles.into_iter().next().unwrap()
+    };
+    let before = own().await;
+    let set = |profile: &str, on| SetDoNotDisturbRequest { profile: profile.into(), on };
+    refused(me.set_do_not_disturb(set("me", true)).await, ErrorReason::ScopeMissing);
+    let mut service = site.personal();
+    for _ in 0..2 {
+        service.set_do_not_disturb(set("me", true)).await.unwrap();
+        let mut expected = before.clone();
+        expected.settings.as_mut().unwrap().do_not_disturb.as_mut().unwrap().on = true;
+        expected.etag = "v2".into();
+        assert_eq!(own().await, expected, "once");
+    }
+    service.set_do_not_disturb(set("me", false)).await.unwrap();
+    assert_eq!(own().await.settings, before.settings);
+    refused(service.set_do_not_disturb(set("nobodys", true)).await, ErrorReason::ResourceNotFound);
+    refused(service.set_do_not_disturb(set("", true)).await, ErrorReason::InvalidRequest);
 }

@@ -1,6 +1,7 @@
 //! What phones wear: previews, and what the session service is told before a login and a logout.
 
 mod around;
+mod logouts;
 
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::button::Carries;

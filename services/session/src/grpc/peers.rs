@@ -11,11 +11,14 @@ use roamline_domain::{LineName, PhoneName, ProfileName};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::line_service_client::LineServiceClient;
+use roamline_proto::profile::personal_service_client::PersonalServiceClient;
 use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::{
-    ConfigurationChange, DeferredRefusal, EffectiveConfiguration, GetServiceParametersRequest,
-    PrepareLoginRequest, PrepareLoginResponse, PrepareLogoutRequest, button,
+    ConfigurationChange, DeferredRefusal, EffectiveConfiguration, GetLineRequest,
+    GetServiceParametersRequest, PrepareLoginRequest, PrepareLoginResponse, PrepareLogoutRequest,
+    PrepareLogoutsRequest, PrepareLogoutsResponse, SetDoNotDisturbRequest, button,
 };
 use roamline_proto::refusal::Refusal;
 use roamline_token::Bearer;
@@ -38,6 +41,8 @@ type Link = InterceptedService<Channel, Bearer>;
 pub struct GrpcPeers {
     directory: RenderingServiceClient<Link>,
     parameters: ServiceParametersServiceClient<Link>,
+    lines: LineServiceClient<Link>,
+    personal: PersonalServiceClient<Link>,
     credentials: AuthServiceClient<Link>,
 }
 
@@ -46,6 +51,8 @@ impl GrpcPeers {
     pub fn new(profile: Channel, auth: Channel, bearer: &Bearer) -> Self {
         Self {
             parameters: ServiceParametersServiceClient::with_interceptor(profile.clone(), bearer.clone()),
+            personal: PersonalServiceClient::with_interceptor(profile.clone(), bearer.clone()),
+            lines: LineServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             directory: RenderingServiceClient::with_interceptor(profile, bearer.clone()),
             credentials: AuthServiceClient::with_interceptor(auth, bearer.clone()),
         }
@@ -82,11 +89,34 @@ impl Peers for GrpcPeers {
         })
     }
 
+    async fn prepare_logouts(&self, phones: &[PhoneName]) -> Vec<Result<LogoutFacts, Refusal>> {
+        let message = PrepareLogoutsRequest { phones: phones.iter().map(ToString::to_string).collect() };
+        let mut client = self.directory.clone();
+        let answer = client.prepare_logouts(within(DIRECTORY_DEADLINE, message)).await;
+        let answers = match answer {
+            Ok(answer) => logouts_facts(phones, answer.into_inner()),
+            Err(status) => Err(refused("profile", &status)),
+        };
+        answers.unwrap_or_else(|refused| vec![Err(refused); phones.len()])
+    }
+
     async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {
         let request = within(DIRECTORY_DEADLINE, GetServiceParametersRequest {});
         let answer = self.parameters.clone().get_service_parameters(request).await;
         let answer = answer.map_err(|status| unavailable("profile", &status))?;
         Ok(convert::policy(&answer.into_inner().service_parameters.unwrap_or_default()))
+    }
+
+    async fn set_do_not_disturb(&self, profile: &ProfileName, on: bool) -> Result<(), Refusal> {
+        let request = within(DIRECTORY_DEADLINE, SetDoNotDisturbRequest { profile: profile.to_string(), on });
+        let answer = self.personal.clone().set_do_not_disturb(request).await;
+        answer.map(|_| ()).map_err(|status| refused("profile", &status))
+    }
+
+    async fn line_exists(&self, line: &LineName) -> Result<(), Refusal> {
+        let request = within(DIRECTORY_DEADLINE, GetLineRequest { name: line.to_string() });
+        self.lines.clone().get_line(request).await.map_err(|status| refused("profile", &status))?;
+        Ok(())
     }
 
     async fn verify(&self, user_id: &str, credential: Credential) -> Result<(), Refusal> {
@@ -128,6 +158,23 @@ fn unavailable(service: &str, status: &Status) -> Refusal {
     tracing::debug!(service, code = ?status.code(), message = status.message(), "no answer");
     Refusal::new(ErrorReason::ServiceUnavailable, format!("the {service} service does not answer"))
         .with("service", service)
+}
+
+fn logouts_facts(
+    phones: &[PhoneName],
+    answer: PrepareLogoutsResponse,
+) -> Result<Vec<Result<LogoutFacts, Refusal>>, Refusal> {
+    if !answer.logouts.iter().map(|logout| logout.phone.as_str()).eq(phones.iter().map(PhoneName::as_str)) {
+        return Err(malformed("it is not about the phones that were asked for", "logouts"));
+    }
+    let policy = convert::policy(&answer.service_parameters.unwrap_or_default());
+    let facts = answer.logouts.into_iter().map(|logout| match logout.refusal {
+        Some(refusal) => Err(deferred(&refusal)),
+        None => {
+            Ok(LogoutFacts { configuration: encoded(logout.configuration.as_ref()), policy: policy.clone() })
+        }
+    });
+    Ok(facts.collect())
 }
 
 fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
@@ -194,11 +241,13 @@ fn named<T: std::str::FromStr<Err = roamline_domain::InvalidName>>(
     field: &str,
     text: &str,
 ) -> Result<T, Refusal> {
-    text.parse().map_err(|error| {
-        tracing::error!(%error, field, "the profile service gave a malformed answer");
-        Refusal::new(ErrorReason::ServiceUnavailable, "the profile service gave a malformed answer")
-            .with("service", "profile")
-    })
+    text.parse().map_err(|error| malformed(error, field))
+}
+
+fn malformed(error: impl std::fmt::Display, field: &str) -> Refusal {
+    tracing::error!(%error, field, "the profile service gave a malformed answer");
+    Refusal::new(ErrorReason::ServiceUnavailable, "the profile service gave a malformed answer")
+        .with("service", "profile")
 }
 
 fn optional<T: std::str::FromStr<Err = roamline_domain::InvalidName>>(

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use roamline_proto::session::phone_link_service_server::PhoneLinkService;
-use roamline_proto::session::watch_phone_response::Message;
 use roamline_proto::session::{
-    AcknowledgePhoneRequest, AcknowledgePhoneResponse, Heartbeat, ReportPhoneRequest, ReportPhoneResponse,
-    WatchPhoneRequest, WatchPhoneResponse,
+    AcknowledgePhoneRequest, AcknowledgePhoneResponse, ReportPhoneRequest, ReportPhoneResponse,
+    WatchPhoneRequest, WatchPhoneResponse, WatchPhonesRequest, WatchPhonesResponse,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use crate::phone_link::{self, ToPhone};
-use crate::{Core, convert};
+use crate::{Core, convert, phone_links};
 
 pub(crate) struct Handler(pub Arc<Core>);
 
@@ -26,14 +24,9 @@ impl PhoneLinkService for Handler {
         request: Request<WatchPhoneRequest>,
     ) -> Result<Response<Self::WatchPhoneStream>, Status> {
         let phone = convert::only_phone(&request.get_ref().phone)?;
-        let stream = phone_link::watch(Arc::clone(&self.0), phone).await?;
-        let stream = stream.map(|told| {
-            let message = match told? {
-                ToPhone::Update(state) => Message::Update(convert::phone_update(&state)?),
-                ToPhone::Heartbeat => Message::Heartbeat(Heartbeat {}),
-            };
-            Ok(WatchPhoneResponse { message: Some(message) })
-        });
+        let stream = phone_links::one(Arc::clone(&self.0), phone).await?;
+        let stream = self.0.readers.guard(stream);
+        let stream = stream.map(|told| told.and_then(convert::phone_told).map_err(Status::from));
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -51,9 +44,23 @@ impl PhoneLinkService for Handler {
         &self,
         request: Request<ReportPhoneRequest>,
     ) -> Result<Response<ReportPhoneResponse>, Status> {
-        let hook = convert::hook_state(request.get_ref().hook_state())?;
-        let phone = convert::only_phone(&request.get_ref().phone)?;
-        self.0.report(phone, hook).await?;
+        let (phone, report) = convert::report(request.get_ref())?;
+        self.0.report(phone, report).await?;
         Ok(Response::new(ReportPhoneResponse {}))
+    }
+
+    type WatchPhonesStream = Pin<Box<dyn Stream<Item = Result<WatchPhonesResponse, Status>> + Send>>;
+
+    async fn watch_phones(
+        &self,
+        request: Request<Streaming<WatchPhonesRequest>>,
+    ) -> Result<Response<Self::WatchPhonesStream>, Status> {
+        let said = request.into_inner().map(|message| match message {
+            Ok(message) => convert::said(message),
+            Err(status) => Err(convert::broken_off(&status)),
+        });
+        let stream = self.0.readers.guard(phone_links::many(Arc::clone(&self.0), said));
+        let stream = stream.map(|told| told.map(convert::phones_told).map_err(Status::from));
+        Ok(Response::new(Box::pin(stream)))
     }
 }

@@ -7,24 +7,27 @@ use futures::{Stream, StreamExt};
 use prost::Message;
 use roamline_proto::session::session_service_server::SessionService;
 use roamline_proto::session::{
-    GetSessionRequest, GetSessionResponse, ListSessionsRequest, ListSessionsResponse, LoginRequest,
-    LoginResponse, LogoutRequest, LogoutResponse, WatchSessionsRequest, WatchSessionsResponse,
+    GetSessionRequest, GetSessionResponse, ListSessionsRequest, ListSessionsResponse, LocateNumberRequest,
+    LocateNumberResponse, LoginRequest, LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest,
+    LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, ReportAgentStateRequest,
+    ReportAgentStateResponse, WatchSessionsRequest, WatchSessionsResponse,
 };
 use roamline_token::Caller;
 use tonic::{Request, Response, Status};
 
-use crate::{Core, convert, login, logout, read, watch};
+use crate::convert::control;
+use crate::whereabouts::Filter;
+use crate::{Core, convert, login, logout, logout_all, read, watch};
 
 pub(crate) struct Handler(pub Arc<Core>);
 
 #[tonic::async_trait]
 impl SessionService for Handler {
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
-        let caller = Caller::of(&request);
-        let proxied = convert::is_proxied(request.metadata());
-        let asked = convert::login_request(request.into_inner(), &caller, proxied)?;
+        let asker = control::asker(&request);
+        let asked = convert::login_request(request.into_inner(), &asker.caller)?;
         let encode = |made: &login::LoggedIn| convert::login_response(made).encode_to_vec();
-        let response = match self.0.login(asked, &caller, encode).await? {
+        let response = match self.0.login(&asked, &asker, encode).await? {
             login::Answer::Made(made) => convert::login_response(&made),
             login::Answer::Remembered(answer) => {
                 LoginResponse { replayed: true, ..convert::remembered(&answer)? }
@@ -34,11 +37,11 @@ impl SessionService for Handler {
     }
 
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
-        let caller = Caller::of(&request);
-        let asked = convert::logout_request(request.get_ref(), &caller)?;
-        let encode = |ended: &_| convert::logout_response(ended).encode_to_vec();
-        let response = match self.0.logout(asked, &caller, encode).await? {
-            logout::Answer::Made(ended) => convert::logout_response(&ended),
+        let asker = control::asker(&request);
+        let asked = convert::logout_request(request.get_ref(), &asker.caller)?;
+        let encode = |out: &_| convert::logout_response(out).encode_to_vec();
+        let response = match self.0.logout(&asked, &asker, encode).await? {
+            logout::Answer::Made(out) => convert::logout_response(&out),
             logout::Answer::Remembered(bytes) => {
                 LogoutResponse { replayed: true, ..convert::remembered(&bytes)? }
             }
@@ -88,10 +91,53 @@ impl SessionService for Handler {
     ) -> Result<Response<Self::WatchSessionsStream>, Status> {
         let caller = Caller::of(&request);
         let request = request.into_inner();
-        let user = read::visible_user(convert::user_filter(&request.user_id)?, &caller)?;
+        let filter = convert::watch_filter(&request)?;
+        let filter = Filter { user: read::visible_user(filter.user, &caller)?, ..filter };
         let resume = convert::resume_token(&request.resume_token)?;
-        let stream = watch::sessions(Arc::clone(&self.0), user, resume).await?;
+        let stream = watch::sessions(Arc::clone(&self.0), filter, resume).await?;
+        let stream = self.0.readers.guard(stream);
         let stream = stream.map(|told| told.map(convert::watched).map_err(Status::from));
         Ok(Response::new(Box::pin(stream)))
+    }
+
+    type LogoutAllStream = Pin<Box<dyn Stream<Item = Result<LogoutAllResponse, Status>> + Send>>;
+
+    async fn logout_all(
+        &self,
+        request: Request<LogoutAllRequest>,
+    ) -> Result<Response<Self::LogoutAllStream>, Status> {
+        let asked = control::logout_all_request(request.get_ref())?;
+        let stream = logout_all::run(&self.0, asked, control::asker(&request)).await?;
+        let stream = stream
+            .map(|told| told.map(|progress| control::logout_all_response(&progress)).map_err(Status::from));
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<RefreshSessionRequest>,
+    ) -> Result<Response<RefreshSessionResponse>, Status> {
+        let target = control::refresh_target(request.get_ref())?;
+        let (state, changed) = self.0.refresh(&target, &control::asker(&request)).await?;
+        Ok(Response::new(control::refresh_response(&state, changed)?))
+    }
+
+    async fn report_agent_state(
+        &self,
+        request: Request<ReportAgentStateRequest>,
+    ) -> Result<Response<ReportAgentStateResponse>, Status> {
+        let (user, agent_state) = control::agent_state_request(request.get_ref(), &Caller::of(&request))?;
+        let held = self.0.report_agent_state(&user, agent_state).await?;
+        let sessions = held.iter().filter_map(convert::session_of).collect();
+        Ok(Response::new(ReportAgentStateResponse { sessions }))
+    }
+
+    async fn locate_number(
+        &self,
+        request: Request<LocateNumberRequest>,
+    ) -> Result<Response<LocateNumberResponse>, Status> {
+        let line = convert::locate_line(request.get_ref())?;
+        let sessions = self.0.locate(&line).await?;
+        Ok(Response::new(convert::located(&sessions)))
     }
 }

@@ -48,7 +48,8 @@ async fn with_session(change: impl FnOnce(&mut Script), seconds: Option<i64>) ->
 }
 
 async fn hook(cluster: &Cluster, state: HookState) {
-    let report = wire::ReportPhoneRequest { phone: PHONE.into(), hook_state: state.into() };
+    let report =
+        wire::ReportPhoneRequest { phone: PHONE.into(), hook_state: state.into(), ..Default::default() };
     cluster.phones().report_phone(report).await.unwrap();
 }
 
@@ -167,7 +168,7 @@ async fn lo_5_what_was_due_while_the_cluster_was_down_is_done_at_its_start() {
         let after =
             replica(before.store.clone(), before.script.clone(), before.clock.clone(), before.hand.clone())
                 .await;
-        let mut watching = watch(&mut after.administrator(), "after-0").await;
+        let mut watching = watch(&mut after.administrator(), "begin-0").await;
         after.session.sweep_once().await;
         assert_eq!(logouts(&after, &mut watching).await, [reason]);
         assert_eq!(after.sessions().await.len(), 1, "agent9 came later");
@@ -274,7 +275,8 @@ async fn lo_4_logouts_that_wait_hold_up_no_others() {
         cluster.phones().watch_phone(wire::WatchPhoneRequest { phone: phone.clone() }).await.unwrap();
         let request = wire::LoginRequest { duration: seconds(60), ..by_token(&user, &phone) };
         cluster.administrator().login(request).await.unwrap();
-        let report = wire::ReportPhoneRequest { phone, hook_state: HookState::OffHook.into() };
+        let report =
+            wire::ReportPhoneRequest { phone, hook_state: HookState::OffHook.into(), ..Default::default() };
         cluster.phones().report_phone(report).await.unwrap();
     }
     let request = wire::LoginRequest { duration: seconds(90), ..by_token("agent7", PHONE) };

@@ -12,7 +12,7 @@ use prost::Message;
 use roamline_domain::directory::UserLoginTime;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{PhoneName, ProfileName};
+use roamline_domain::{LineName, PhoneName, ProfileName};
 use roamline_proto::auth::{Credential, JsonWebKey, PrincipalKind, credential};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::EffectiveConfiguration;
@@ -23,7 +23,7 @@ use roamline_proto::session::session_service_client::SessionServiceClient;
 use roamline_serve::{
     Api, Clock, Ids, Listeners, ManualClock, Process, Readiness, ServeConfig, Tasks, serve,
 };
-use roamline_session::{LoginFacts, LogoutFacts, Peers, Prepared, Session, SessionConfig};
+use roamline_session::{LoginFacts, LogoutFacts, Peers, Prepared, Session, SessionConfig, Stores};
 use roamline_store::SessionStore;
 use roamline_store::memory::MemoryStore;
 use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scope, scopes_of};
@@ -61,8 +61,15 @@ pub(crate) struct Script {
     pub(crate) silent: bool,
     pub(crate) owner: Option<Refusal>,
     pub(crate) refuse_off_hook: bool,
+    /// What the profile is worn as, where it is not as the user is called.
+    pub(crate) worn: Option<&'static str>,
+    pub(crate) reset: bool,
+    /// Profiles whose do-not-disturb was set.
+    pub(crate) disturbed: Vec<(String, bool)>,
     /// What verifying a credential waits for: one permit each.
     pub(crate) gate: Option<Arc<Semaphore>>,
+    /// Why there is no such line.
+    pub(crate) no_line: Option<Refusal>,
 }
 
 impl Default for Script {
@@ -82,7 +89,11 @@ impl Default for Script {
             silent: false,
             owner: None,
             refuse_off_hook: false,
+            worn: None,
+            reset: false,
+            disturbed: Vec::new(),
             gate: None,
+            no_line: None,
         }
     }
 }
@@ -92,6 +103,8 @@ pub(crate) struct Scripted {
     script: Arc<Mutex<Script>>,
     /// How often the parameters were asked for.
     asked: Arc<Counter<u64>>,
+    /// About how many phones the directory was asked each time that sessions ended together.
+    batches: Arc<Mutex<Vec<usize>>>,
     /// How many credentials wait to be verified or are.
     verifying: Arc<Counter<usize>>,
 }
@@ -116,8 +129,8 @@ impl Peers for Scripted {
         }
         let prepared = Prepared {
             profile: profile.cloned().unwrap_or_else(|| user_id.parse().unwrap()),
-            configuration: configuration(user_id, user_id),
-            reset: false,
+            configuration: configuration(script.worn.unwrap_or(user_id), user_id),
+            reset: script.reset,
             lines: vec!["2101".parse().unwrap()],
             acd_line: script.acd_line.map(|line| line.parse().unwrap()),
             primary_extension: Some("2101".parse().unwrap()),
@@ -148,6 +161,12 @@ impl Peers for Scripted {
         }
     }
 
+    async fn prepare_logouts(&self, phones: &[PhoneName]) -> Vec<Result<LogoutFacts, Refusal>> {
+        self.batches.lock().unwrap().push(phones.len());
+        let answers = phones.iter().map(|phone| self.prepare_logout(phone));
+        futures::future::join_all(answers).await
+    }
+
     async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {
         self.asked.send_modify(|asked| *asked += 1);
         let script = self.script.lock().unwrap();
@@ -155,6 +174,15 @@ impl Peers for Scripted {
             true => Err(Refusal::new(ErrorReason::ServiceUnavailable, "scripted")),
             false => Ok(script.policy.clone()),
         }
+    }
+
+    async fn set_do_not_disturb(&self, profile: &ProfileName, on: bool) -> Result<(), Refusal> {
+        self.script.lock().unwrap().disturbed.push((profile.to_string(), on));
+        Ok(())
+    }
+
+    async fn line_exists(&self, _line: &LineName) -> Result<(), Refusal> {
+        self.script.lock().unwrap().no_line.clone().map_or(Ok(()), Err)
     }
 
     async fn verify(&self, _user_id: &str, _credential: Credential) -> Result<(), Refusal> {
@@ -181,6 +209,7 @@ impl KeySource for Published {
 /// A running service; it ends with the value.
 pub(crate) struct Cluster {
     pub(crate) session: Session,
+    address: String,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) script: Scripted,
     pub(crate) clock: Clock,
@@ -202,19 +231,24 @@ pub(crate) async fn replica(
     clock: Clock,
     hand: ManualClock,
 ) -> Cluster {
+    let stores = Stores { sessions: store.clone(), audit: store.clone() };
+    Cluster { store, ..replica_over(stores, SessionConfig::default(), script, clock, hand).await }
+}
+
+/// One more replica on stores of any kind; the cluster's own store stays empty.
+pub(crate) async fn replica_over(
+    stores: Stores,
+    config: SessionConfig,
+    script: Scripted,
+    clock: Clock,
+    hand: ManualClock,
+) -> Cluster {
     let signer = Signer::new("roamline:test", "roamline:test", "k1", &generate_key().unwrap()).unwrap();
     let verifier =
         Verifier::new("roamline:test", "roamline:test", Arc::new(Published(signer.public_key().clone())));
     let tasks = Tasks::new();
     // The background sweep would follow the manual clock too; a long pause leaves sweeping to the test.
-    let session = Session::start(
-        SessionConfig::default(),
-        store.clone() as Arc<dyn SessionStore>,
-        Arc::new(script.clone()),
-        clock.clone(),
-        Ids::new(),
-        &tasks,
-    );
+    let session = Session::start(config, stores, Arc::new(script.clone()), clock.clone(), Ids::new(), &tasks);
     let mut api = Api::new();
     session.add_to(&mut api);
     let local = "127.0.0.1:0".parse().unwrap();
@@ -234,13 +268,19 @@ pub(crate) async fn replica(
         };
         serve(listeners, api, process, &config, shutdown).await.unwrap();
     });
-    let channel = Endpoint::from_shared(address).unwrap().connect_lazy();
-    Cluster { session, store, script, clock, hand, stop: Some(stop), signer, channel }
+    let channel = Endpoint::from_shared(address.clone()).unwrap().connect_lazy();
+    let store = Arc::new(MemoryStore::new());
+    Cluster { session, address, store, script, clock, hand, stop: Some(stop), signer, channel }
 }
 
 impl Cluster {
     pub(crate) fn say(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.script.script.lock().unwrap());
+    }
+
+    /// About how many phones the directory was asked each time that sessions ended together.
+    pub(crate) fn batches(&self) -> Vec<usize> {
+        self.script.batches.lock().unwrap().clone()
     }
 
     /// Waits until the service has heard of the parameters as they are now: within the two seconds of SP-21.
@@ -284,6 +324,14 @@ impl Cluster {
         self.as_(name, PrincipalKind::User)
     }
 
+    /// An administrator on a connection of his own, whose streams stand still after some 64 KiB that he has not read.
+    pub(crate) fn narrow(&self) -> Sessions {
+        let endpoint = Endpoint::from_shared(self.address.clone()).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+        let bearer = self.bearer("admin", PrincipalKind::Administrator);
+        SessionServiceClient::with_interceptor(endpoint.connect_lazy(), bearer)
+    }
+
     pub(crate) fn stranger(&self) -> Sessions {
         SessionServiceClient::with_interceptor(self.channel.clone(), Bearer::none())
     }
@@ -298,6 +346,30 @@ impl Cluster {
     pub(crate) async fn sessions(&self) -> Vec<wire::Session> {
         let answer = self.administrator().list_sessions(wire::ListSessionsRequest::default()).await.unwrap();
         answer.into_inner().sessions
+    }
+
+    /// The phone's present epoch.
+    pub(crate) async fn epoch(&self, phone: &str) -> u64 {
+        self.store.phone(&phone.parse().unwrap()).await.unwrap().unwrap().epoch
+    }
+
+    /// Waits until nobody is logged in: the background sweep may be at it beside the test's own.
+    pub(crate) async fn without_sessions(&self) {
+        let mut latest = self.store.latest();
+        let empty = async {
+            while !self.sessions().await.is_empty() {
+                latest.changed().await.unwrap();
+            }
+        };
+        timeout(WITHIN, empty).await.expect("in time");
+    }
+
+    /// A user who may end anybody's session.
+    pub(crate) fn supervisor(&self, name: &str) -> Sessions {
+        let (kind, hour) = (PrincipalKind::User, Duration::from_secs(3600));
+        let scopes = [scope::SESSION_OWN, scope::SESSION_MANAGE];
+        let token = self.signer.sign(name, kind, &scopes, self.clock.now(), hour).unwrap();
+        SessionServiceClient::with_interceptor(self.channel.clone(), Bearer::token(token.token))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -335,6 +407,13 @@ pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> ErrorReas
 pub(crate) fn metadata<T: std::fmt::Debug>(answer: Result<T, Status>) -> BTreeMap<String, String> {
     let refusal = Refusal::from_status(&answer.expect_err("a refusal")).expect("one of ours");
     refusal.metadata.into_iter().collect()
+}
+
+/// Fields of a malformed request, in the order in which they were found.
+pub(crate) fn violations<T: std::fmt::Debug>(answer: Result<T, Status>) -> Vec<String> {
+    let refusal = Refusal::from_status(&answer.expect_err("a refusal")).expect("one of ours");
+    assert_eq!(refusal.reason, ErrorReason::InvalidRequest);
+    refusal.violations.into_iter().map(|(field, _)| field).collect()
 }
 
 /// The next message of a stream that is no heartbeat.

@@ -1,9 +1,18 @@
 //! The session service over gRPC on loopback, with stand-ins for the services it asks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
+mod agents;
 mod automatic;
+mod cuts;
 mod harness;
 mod parameters;
+mod pending;
+mod phone_links;
+mod readers;
+mod refreshes;
+mod refused;
 mod services;
 mod sessions;
+mod sweeps;
 mod watches;
+mod whereabouts;

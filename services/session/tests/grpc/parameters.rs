@@ -246,8 +246,11 @@ async fn li_8_a_phone_whose_handset_is_up_waits_or_refuses_as_its_policy_says() 
     let cluster = cluster().await;
     let mut link = cluster.phones();
     link.watch_phone(wire::WatchPhoneRequest { phone: PHONE.into() }).await.unwrap();
-    let hook =
-        |state: wire::HookState| wire::ReportPhoneRequest { phone: PHONE.into(), hook_state: state.into() };
+    let hook = |state: wire::HookState| wire::ReportPhoneRequest {
+        phone: PHONE.into(),
+        hook_state: state.into(),
+        ..Default::default()
+    };
     link.report_phone(hook(wire::HookState::OffHook)).await.unwrap();
     cluster.say(|script| script.refuse_off_hook = true);
     let told = cluster.administrator().login(by_token("agent7", PHONE)).await;

@@ -73,7 +73,11 @@ async fn li_2_refusals_come_in_their_order_and_leave_nothing_behind() {
     let third = "SEP020000000009";
     let mut link = cluster.phones();
     link.watch_phone(wire::WatchPhoneRequest { phone: third.into() }).await.unwrap();
-    let up = wire::ReportPhoneRequest { phone: third.into(), hook_state: wire::HookState::OffHook.into() };
+    let up = wire::ReportPhoneRequest {
+        phone: third.into(),
+        hook_state: wire::HookState::OffHook.into(),
+        ..Default::default()
+    };
     link.report_phone(up).await.unwrap();
     let before = cluster.sessions().await;
 

@@ -8,10 +8,10 @@ use roamline_proto::refusal::Refusal;
 use roamline_proto::session as wire;
 use roamline_proto::session::SessionState;
 use roamline_proto::session::watch_sessions_response::Message;
-use roamline_store::SessionStore;
+use roamline_store::{Keep, Sequence, SessionStore};
 use tonic::Code;
 
-async fn told(stream: &mut tonic::Streaming<wire::WatchSessionsResponse>) -> (Message, String) {
+pub(crate) async fn told(stream: &mut tonic::Streaming<wire::WatchSessionsResponse>) -> (Message, String) {
     let message = next(stream).await.expect("the watch goes on").expect("no refusal");
     (message.message.expect("a message"), message.resume_token)
 }
@@ -65,11 +65,19 @@ async fn ev_2_a_token_that_is_too_old_or_made_up_is_told_so() {
             .await
             .unwrap();
     }
-    cluster.store.trim(cluster.now(), cluster.now() + Duration::from_secs(1)).await.unwrap();
+    let keep = Keep { since: cluster.now() + Duration::from_secs(1), after: Sequence::MAX };
+    cluster.store.trim(cluster.now(), keep).await.unwrap();
     let mut admin = cluster.administrator();
     for (token, expected) in [
-        ("after-0", ErrorReason::ResumeTokenTooOld),
-        ("after-999999", ErrorReason::ResumeTokenInvalid),
+        ("begin-0", ErrorReason::ResumeTokenTooOld),
+        ("begin-1", ErrorReason::ResumeTokenTooOld),
+        ("after-999999-0123456789abcdef", ErrorReason::ResumeTokenTooOld),
+        ("after-5-0123456789abcdef", ErrorReason::ResumeTokenTooOld),
+        ("after-0-0123456789abcdef", ErrorReason::ResumeTokenTooOld),
+        ("after-5-0123456789ABCDEF", ErrorReason::ResumeTokenInvalid),
+        ("after-5-+123456789abcdef", ErrorReason::ResumeTokenInvalid),
+        ("after-05-0123456789abcdef", ErrorReason::ResumeTokenInvalid),
+        ("after-5", ErrorReason::ResumeTokenInvalid),
         ("yesterday", ErrorReason::ResumeTokenInvalid),
     ] {
         let request = wire::WatchSessionsRequest { resume_token: token.into(), ..Default::default() };
@@ -187,6 +195,7 @@ async fn a_phone_says_where_its_handset_is() {
     let report = |hook_state: wire::HookState| wire::ReportPhoneRequest {
         phone: PHONE.into(),
         hook_state: hook_state.into(),
+        ..Default::default()
     };
     cluster.phones().report_phone(report(wire::HookState::OffHook)).await.unwrap();
     let state = cluster.store.phone(&PHONE.parse().unwrap()).await.unwrap().unwrap();

@@ -1,0 +1,144 @@
+//! A log that is another one than the trail was fed from. A session store that failed over may have lost the end of its
+//! log, and filled the places anew; one that was lost altogether is rebuilt, and goes on far behind its last place.
+//!
+//! The trail says so in a record of its own, takes over the sessions that the store has, and goes on after the last
+//! event that both have. Events that it has already are known by their marks, so none is recorded twice.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use roamline_domain::audit::{AuditKind, EventMark};
+use roamline_domain::phone_state::Session;
+use roamline_domain::{PhoneName, SessionId};
+use roamline_store::{AuditPlace, AuditStep, EventsError, Sequence};
+
+use super::body::{Body, Log, LostSession, Mark, hex};
+use super::{Chain, FeedError, Feeder, PAGE, mark};
+
+/// A store that was lost goes on at least that many places later ([`crate::recovery`]).
+const REBUILT: Sequence = 1 << 20;
+/// One that only lost the end of its log may skip that many, so that no place is given twice.
+const JUMP: Sequence = 1_000_000;
+/// Sessions that are named in one record at most.
+const NAMED: usize = 100;
+/// Sessions read from the trail at once.
+const SESSIONS: u32 = 1000;
+
+/// How the log is another one.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// It ends before the place.
+    Ended,
+    /// Another event stands there.
+    Other(EventMark),
+    /// It has not what comes after the place.
+    Gone,
+}
+
+/// What the store's sessions mean for those that the trail knows.
+#[derive(Default)]
+struct Repair {
+    live: Vec<Session>,
+    lost: Vec<Session>,
+}
+
+impl Feeder {
+    /// The step that records a cut. The place is the one that the log was compared with.
+    pub(super) async fn step_of_cut(
+        &self,
+        place: &AuditPlace,
+        cut: Cut,
+        now: Timestamp,
+    ) -> Result<AuditStep, FeedError> {
+        let snapshot = self.store.snapshot(None).await.map_err(FeedError::Sessions)?;
+        let goes_on = self.last_common(place.sequence.min(snapshot.sequence)).await?;
+        let repair = self.repair(snapshot.phones.into_iter().filter_map(|phone| phone.session)).await?;
+
+        let skipped = goes_on.sequence.saturating_sub(place.sequence);
+        let rebuilt = skipped >= REBUILT && place.sequence > 0;
+        let kind = if rebuilt { AuditKind::StoreRebuilt } else { AuditKind::StoreCut };
+        let found = match &cut {
+            Cut::Other(found) => Some(Mark::of(found)),
+            Cut::Ended | Cut::Gone => None,
+        };
+        let log = Log {
+            expected: Mark { place: place.sequence, fingerprint: hex(&place.fingerprint) },
+            found,
+            goes_on_after: goes_on.sequence,
+            unknown: (skipped < JUMP).then_some(skipped),
+            lost: place.sequence.saturating_sub(goes_on.sequence),
+            sessions_lost: repair.lost.iter().take(NAMED).map(LostSession::of).collect(),
+            sessions_lost_number: repair.lost.len(),
+            sessions_found_number: repair.live.len(),
+        };
+        tracing::error!(
+            place = place.sequence,
+            goes_on_after = goes_on.sequence,
+            unknown = log.unknown,
+            lost = log.lost,
+            rebuilt,
+            "the event log is another one than the audit trail was fed from"
+        );
+        let mut chain = Chain::from(place);
+        chain.add(Body { log: Some(log), ..Body::empty(kind, now) }, now, None)?;
+        chain.to.sequence = goes_on.sequence;
+        chain.to.fingerprint = goes_on.fingerprint;
+        Ok(chain.step(place, repair.live, repair.lost.into_iter().map(|session| session.id).collect()))
+    }
+
+    /// The last event up to that place that both the log and the trail have; else what is before the oldest of the log.
+    async fn last_common(&self, mut until: Sequence) -> Result<EventMark, FeedError> {
+        let before_oldest = match self.store.events(0, 1).await {
+            Err(EventsError::TooOld { oldest, .. }) => oldest.saturating_sub(1),
+            read => read.map(|_| 0)?,
+        };
+        while until > before_oldest {
+            let after = until.saturating_sub(u64::from(PAGE)).max(before_oldest);
+            let events = match self.store.events(after, PAGE).await {
+                Ok(page) => page.events,
+                // Places that were skipped when the log lost its end.
+                Err(EventsError::TooOld { .. } | EventsError::Ahead { .. }) => Vec::new(),
+                Err(EventsError::Store(error)) => return Err(FeedError::Sessions(error)),
+            };
+            let known = self.audit.recorded(after, until).await.map_err(FeedError::Audit)?;
+            let marks = events.iter().filter(|event| event.sequence <= until).map(mark);
+            if let Some(common) = marks.rev().find(|mark| known.contains(mark)) {
+                return Ok(common);
+            }
+            until = after;
+        }
+        Ok(EventMark { sequence: before_oldest, fingerprint: Vec::new() })
+    }
+
+    /// What the trail must change to know the sessions of the store.
+    async fn repair(&self, sessions: impl Iterator<Item = Session>) -> Result<Repair, FeedError> {
+        let mut here: BTreeMap<SessionId, Session> =
+            sessions.map(|session| (session.id.clone(), session.told())).collect();
+        let mut repair = Repair::default();
+        let mut after: Option<PhoneName> = None;
+        loop {
+            let page = self.audit.live(after.as_ref(), SESSIONS).await.map_err(FeedError::Audit)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.phone.clone());
+            for known in page {
+                match here.remove(&known.id) {
+                    Some(session) if session == known => {}
+                    Some(session) => repair.live.push(session),
+                    None => repair.lost.push(known),
+                }
+            }
+        }
+        repair.live.extend(here.into_values());
+        Ok(repair)
+    }
+}
+
+impl LostSession {
+    fn of(session: &Session) -> Self {
+        Self {
+            session_id: session.id.to_string(),
+            phone: session.phone.to_string(),
+            user: session.user.to_string(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Logs that skip places, so that none is given twice, as those of Redis do.
+
+use roamline_domain::phone_state::PhoneState;
+use roamline_domain::{RequestId, SessionId, UserId};
+use roamline_store::{About, Commit, CommitError, EventPage, Keep, Loaded, Reply, Snapshot};
+
+use super::*;
+
+/// A log that has skipped places, as Redis does when its server is another: after `kept` comes `goes_on`.
+struct Skipping {
+    inner: Arc<MemoryStore>,
+    kept: Sequence,
+    goes_on: Sequence,
+}
+
+impl Skipping {
+    /// The places of events after the kept ones, shifted.
+    fn shifted(&self, sequence: Sequence) -> Sequence {
+        if sequence > self.kept { sequence - self.kept - 1 + self.goes_on } else { sequence }
+    }
+}
+
+#[async_trait]
+impl SessionStore for Skipping {
+    async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
+        self.inner.load(about).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
+        self.inner.commit(commit).await
+    }
+
+    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
+        self.inner.tell(events, at).await
+    }
+
+    async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
+        self.inner.phone(phone).await
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
+        self.inner.session(id).await
+    }
+
+    async fn list(
+        &self,
+        user: Option<&UserId>,
+        after: Option<&PhoneName>,
+        limit: u32,
+    ) -> Result<Vec<PhoneState>, StoreError> {
+        self.inner.list(user, after, limit).await
+    }
+
+    async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
+        let snapshot = self.inner.snapshot(user).await?;
+        let sequence = self.shifted(snapshot.sequence).max(self.goes_on - 1);
+        Ok(Snapshot { sequence, ..snapshot })
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
+        self.inner.due(now, limit).await
+    }
+
+    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_deadline().await
+    }
+
+    async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
+        let last = self.snapshot(None).await?.sequence;
+        if after > last {
+            return Err(EventsError::Ahead { after });
+        }
+        let all = self.inner.events(0, u32::MAX).await;
+        let all = match all {
+            Err(EventsError::TooOld { oldest, .. }) => self.inner.events(oldest - 1, u32::MAX).await?.events,
+            read => read?.events,
+        };
+        let shift = |event: StoredEvent| StoredEvent { sequence: self.shifted(event.sequence), ..event };
+        let all: Vec<_> = all.into_iter().map(shift).collect();
+        let oldest = all.first().map_or(last + 1, |first| first.sequence);
+        if after + 1 < oldest {
+            return Err(EventsError::TooOld { after, oldest });
+        }
+        if after > self.kept && after < self.goes_on - 1 {
+            return Err(EventsError::TooOld { after, oldest: self.goes_on - 1 });
+        }
+        let newer = all.into_iter().filter(|event| event.sequence > after);
+        Ok(EventPage { events: newer.take(limit as usize).collect() })
+    }
+
+    fn latest(&self) -> tokio::sync::watch::Receiver<Sequence> {
+        self.inner.latest()
+    }
+
+    async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
+        self.inner.reply(request, now).await
+    }
+
+    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
+        self.inner.trim(now, keep).await
+    }
+}
+
+async fn fed_skipping(store: &Arc<MemoryStore>, goes_on: Sequence, audit: &Arc<MemoryStore>) -> AuditPlace {
+    let skipping = Skipping { inner: store.clone(), kept: 6, goes_on };
+    let feeder = Feeder::new(Arc::new(skipping), audit.clone());
+    for _ in 0..5 {
+        feeder.feed(at(500)).await.unwrap();
+    }
+    feeder.feed(at(500)).await.unwrap()
+}
+
+#[tokio::test]
+async fn ev_1_a_log_that_skips_places_and_lost_nothing_is_followed_without_a_word() {
+    let [store, _] = twins().await;
+    let audit = self::store();
+    fed(&store, &audit).await;
+    assert_eq!(fed_skipping(&store, 1_000_007, &audit).await.sequence, 6);
+    log_in(&store, 8, &agent(8)).await;
+    assert_eq!(fed_skipping(&store, 1_000_007, &audit).await.sequence, 1_000_007);
+    let records = records(&audit).await;
+    assert_eq!((records.len(), cuts(&records).len()), (7, 0));
+    assert_whole(&records);
+}
+
+#[tokio::test]
+async fn ev_1_a_log_that_skips_places_because_it_lost_its_end_is_told_of_once() {
+    for lost_number in [1, 2, 700, 1_300] {
+        let [lost, kept] = twins().await;
+        let audit = store();
+        for number in 0..lost_number {
+            refuse(&lost, number).await;
+        }
+        fed(&lost, &audit).await;
+        let goes_on = 6 + lost_number + 1_000_001;
+        assert_eq!(fed_skipping(&kept, goes_on, &audit).await.sequence, 6, "nothing is new");
+        log_in(&kept, 8, &agent(8)).await;
+        assert_eq!(fed_skipping(&kept, goes_on, &audit).await.sequence, goes_on);
+        let records = records(&audit).await;
+        let told = cuts(&records);
+        assert_eq!((told.len(), &told[0]["lost"]), (1, &lost_number.into()), "{told:?}");
+        assert_eq!(records.len() as u64, 6 + lost_number + 1 + 1);
+        assert_whole(&records);
+    }
+}
+
+#[tokio::test]
+async fn ev_1_a_store_that_was_rebuilt_from_the_trail_is_told_of() {
+    let [lost, _] = twins().await;
+    let audit = store();
+    fed(&lost, &audit).await;
+    let rebuilt = store();
+    for number in 2..=4 {
+        log_in(&rebuilt, number, &agent(number)).await;
+    }
+    rebuilt.trim(at(9), since(at(100))).await.unwrap();
+    let skipping = Skipping { inner: rebuilt.clone(), kept: 2, goes_on: (1 << 20) + 7 };
+    let feeder = Feeder::new(Arc::new(skipping), audit.clone());
+    for _ in 0..5 {
+        feeder.feed(at(500)).await.unwrap();
+    }
+    let records = records(&audit).await;
+    let kinds: Vec<_> = records.iter().skip(6).map(|record| record.kind).collect();
+    assert_eq!(kinds, [AuditKind::StoreRebuilt, AuditKind::Login]);
+    assert_eq!(json(&records[6])["log"].get("unknown"), None);
+    assert_whole(&records);
+}

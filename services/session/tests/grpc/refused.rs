@@ -1,0 +1,68 @@
+//! What was refused is told of, so that the audit trail has it (EV-1), and who asked, with which program, in which trace.
+
+use std::time::Duration;
+
+use roamline_domain::phone_state::{Asked, Refused, SessionEvent};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
+use roamline_store::SessionStore;
+use tonic::Request;
+
+use crate::harness::*;
+
+async fn told(cluster: &Cluster) -> Vec<Refused> {
+    let events = cluster.store.events(0, 1000).await.unwrap().events.into_iter();
+    let refused = events.filter_map(|event| match event.event {
+        SessionEvent::Refused(refused) => Some(refused),
+        _ => None,
+    });
+    refused.collect()
+}
+
+#[tokio::test]
+async fn ev_1_a_refused_login_and_a_refused_logout_are_told_of_with_what_was_sent() {
+    let cluster = cluster().await;
+    cluster.say(|script| script.verify = Some(Refusal::new(ErrorReason::CredentialRefused, "scripted")));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut request = Request::new(login("agent7", PHONE));
+    request.metadata_mut().insert("traceparent", format!("00-{trace}-00f067aa0ba902b7-01").parse().unwrap());
+    assert_eq!(reason(cluster.stranger().login(request).await), ErrorReason::CredentialRefused);
+    assert_eq!(reason(cluster.administrator().logout(logout(PHONE)).await), ErrorReason::NotLoggedIn);
+    assert_eq!(
+        reason(cluster.stranger().login(login("agent7", "no phone")).await),
+        ErrorReason::InvalidRequest
+    );
+    let [first, second] = told(&cluster).await.try_into().expect("what names no phone is not told of");
+    assert_eq!((first.what, first.phone.as_str(), first.user.as_str()), (Asked::Login, PHONE, "agent7"));
+    assert_eq!(first.reason, "CREDENTIAL_REFUSED");
+    assert_eq!((first.actor.name.as_str(), first.actor.source.as_str()), ("", "127.0.0.1"));
+    assert!(first.actor.application.contains("tonic"), "{}", first.actor.application);
+    assert_eq!(first.actor.trace_id, trace);
+    assert_eq!((second.what, second.reason.as_str()), (Asked::Logout, "NOT_LOGGED_IN"));
+    assert_eq!(second.actor.name, "admin");
+}
+
+#[tokio::test]
+async fn ev_1_of_too_many_refusals_a_second_the_next_that_is_told_carries_the_rest() {
+    let cluster = cluster().await;
+    cluster.say(|script| script.before = Some(Refusal::new(ErrorReason::PhoneNotFound, "scripted")));
+    let mut admin = cluster.administrator();
+    for _ in 0..60 {
+        assert_eq!(reason(admin.login(by_token("agent7", PHONE)).await), ErrorReason::PhoneNotFound);
+    }
+    assert_eq!(told(&cluster).await.len(), 50);
+    cluster.hand.advance(Duration::from_secs(1));
+    admin.login(by_token("agent7", PHONE)).await.unwrap_err();
+    let told = told(&cluster).await;
+    assert_eq!((told.len(), told.last().unwrap().more), (51, 10));
+}
+
+#[tokio::test]
+async fn ev_1_a_session_says_with_which_program_it_was_begun_and_ended() {
+    let cluster = cluster().await;
+    cluster.agent("agent7").login(by_token("agent7", PHONE)).await.unwrap();
+    let actor = cluster.sessions().await[0].actor.clone().unwrap();
+    assert!(actor.application.contains("tonic"), "{}", actor.application);
+    let ended = cluster.agent("agent7").logout(logout(PHONE)).await.unwrap().into_inner().ended_session;
+    assert_eq!(ended.unwrap().actor.unwrap(), actor);
+}
