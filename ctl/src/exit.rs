@@ -30,7 +30,7 @@ pub(crate) enum Exit {
     Invalid = 7,
     /// A comparison found differences: an answer, not an error.
     Differs = 8,
-    /// A lint found errors or warnings.
+    /// A lint found errors or warnings, or a trail is broken.
     Findings = 9,
 }
 

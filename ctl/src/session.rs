@@ -1,11 +1,14 @@
 //! `session`: live sessions, as they are or as they come and go.
 
+mod logout_all;
+mod refresh;
+
 use clap::Subcommand;
 use roamline_proto::session::session_service_client::SessionServiceClient;
 use roamline_proto::session::watch_sessions_response::Message;
 use roamline_proto::session::{
     GetSessionRequest, ListSessionsRequest, ListSessionsResponse, WatchSessionsRequest,
-    WatchSessionsResponse, get_session_request::Target,
+    WatchSessionsResponse, get_session_request::Target, refresh_session_request,
 };
 
 use crate::client::Client;
@@ -34,11 +37,28 @@ pub(crate) enum Session {
         #[arg(long, value_name = "NAME")]
         phone: Option<String>,
     },
+    /// Bring a session up to date with its profile, which otherwise waits for the next login
+    #[command(group = clap::ArgGroup::new("target").required(true).args(["id", "phone"]))]
+    Refresh {
+        /// The session
+        id: Option<String>,
+        /// The phone it is on, in any spelling of its MAC
+        #[arg(long, value_name = "NAME")]
+        phone: Option<String>,
+    },
+    /// End many sessions at a pace, so that phones do not restart all at once
+    LogoutAll(logout_all::LogoutAll),
     /// Live sessions, then every login and logout, a line each, until interrupted
     Watch {
         /// Only this user's
         #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
         user: String,
+        /// Only those on this phone, in any spelling of its MAC
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        phone: String,
+        /// Only those that wear this profile, wherever that is
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        profile: String,
         /// Go on after the message that carried this resume token
         #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
         resume: String,
@@ -51,8 +71,14 @@ pub(crate) async fn run(command: Session, client: &Client, out: &mut Out) -> Res
         Session::Get { id, phone } => {
             get(phone.map(Target::Phone).or(id.map(Target::SessionId)), client, out).await
         }
-        Session::Watch { user, resume } => {
-            watch(WatchSessionsRequest { resume_token: resume, user_id: user }, client, out).await
+        Session::Refresh { id, phone } => {
+            let by_id = id.map(refresh_session_request::Target::SessionId);
+            refresh::run(phone.map(refresh_session_request::Target::Phone).or(by_id), client, out).await
+        }
+        Session::LogoutAll(args) => logout_all::run(args, client, out).await,
+        Session::Watch { user, phone, profile, resume } => {
+            watch(WatchSessionsRequest { resume_token: resume, user_id: user, phone, profile }, client, out)
+                .await
         }
     }
 }
@@ -128,6 +154,7 @@ fn line(message: &WatchSessionsResponse) -> String {
         Some(Message::Snapshot(live)) => session("live", live),
         Some(Message::SnapshotDone(_)) => "watching".into(),
         Some(Message::LoggedIn(login)) => session("logged in", login),
+        Some(Message::Refreshed(live)) => session("refreshed", live),
         Some(Message::LogoutPending(live)) => session("pending", live),
         Some(Message::LoggedOut(ended)) => format!("logged out  {}", tables::ended_session(ended)),
         Some(Message::Heartbeat(_)) | None => String::new(),

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod fake;
+mod sessions;
 
 use std::process::{Output, Stdio};
 use std::time::Duration;

@@ -186,7 +186,11 @@ impl<'a, F: Face> Runner<'a, F> {
                 }
                 Effect::ReportHook => {
                     let hook = if self.phone.off_hook() { HookState::OffHook } else { HookState::OnHook };
-                    let request = ReportPhoneRequest { phone: self.name.clone(), hook_state: hook.into() };
+                    let request = ReportPhoneRequest {
+                        phone: self.name.clone(),
+                        hook_state: hook.into(),
+                        ..Default::default()
+                    };
                     let answer = ask!(self.client, PhoneLinkServiceClient::report_phone, request);
                     self.took(answer.map(|_| ()), &mut effects)?;
                 }

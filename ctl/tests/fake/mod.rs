@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_imports, reason = "a fake speaks whole packages of the contract")]
 
 pub(crate) mod directory;
+mod sessions;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -28,12 +29,13 @@ use roamline_proto::profile::user_service_server::{UserService, UserServiceServe
 use roamline_proto::profile::*;
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session::phone_link_service_server::{PhoneLinkService, PhoneLinkServiceServer};
+use roamline_proto::session::session_service_server::SessionServiceServer;
 use roamline_proto::session::*;
 use tokio::process::Command;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::{TcpListenerStream, WatchStream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -237,6 +239,15 @@ impl PhoneLinkService for Fake {
         Ok(Response::new(Box::pin(updates.take_until(cut))))
     }
 
+    type WatchPhonesStream = Pin<Box<dyn Stream<Item = Result<WatchPhonesResponse, Status>> + Send>>;
+
+    async fn watch_phones(
+        &self,
+        _: Request<Streaming<WatchPhonesRequest>>,
+    ) -> Answer<Self::WatchPhonesStream> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn acknowledge_phone(
         &self,
         request: Request<AcknowledgePhoneRequest>,
@@ -282,6 +293,7 @@ impl Bench {
             .add_service(ImportServiceServer::new(fake.clone()))
             .add_service(LineServiceServer::new(fake.clone()))
             .add_service(UserDeviceProfileServiceServer::new(fake.clone()))
+            .add_service(SessionServiceServer::new(fake.clone()))
             .add_service(PhoneLinkServiceServer::new(fake.clone()));
         let mut tasks = JoinSet::new();
         tasks.spawn(
