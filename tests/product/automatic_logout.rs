@@ -52,7 +52,7 @@ async fn lo_5_what_was_due_while_the_server_was_down_is_done_at_its_start() {
     let server = site.start();
     let mut sessions = as_administrator(&site, &server).await;
     let mut watch = sessions
-        .watch_sessions(WatchSessionsRequest { resume_token: "after-0".into(), ..Default::default() })
+        .watch_sessions(WatchSessionsRequest { resume_token: "begin-0".into(), ..Default::default() })
         .await
         .unwrap()
         .into_inner();

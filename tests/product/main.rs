@@ -9,6 +9,7 @@
     reason = "a test says what it expects"
 )]
 
+mod audit;
 mod automatic_logout;
 mod bad_input;
 mod bulk;
@@ -20,7 +21,12 @@ mod demo_site;
 mod imported_site;
 mod kill;
 mod lint;
+mod on_time;
 mod parameters;
 mod ports;
 mod postgres;
 mod process;
+mod recovery;
+mod redis;
+mod replicas;
+mod tls;

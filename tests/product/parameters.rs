@@ -198,7 +198,8 @@ async fn li_8_and_li_13_a_phone_is_kept_to_its_owner_and_takes_no_login_while_it
     for (hook, expected) in
         [(HookState::OffHook, Err(ErrorReason::PhoneOffHook)), (HookState::OnHook, Ok(()))]
     {
-        let report = ReportPhoneRequest { phone: phone_name(2), hook_state: hook.into() };
+        let report =
+            ReportPhoneRequest { phone: phone_name(2), hook_state: hook.into(), ..Default::default() };
         phones.report_phone(report).await.unwrap();
         assert_eq!(there(2).await, expected);
     }

@@ -83,7 +83,7 @@ async fn sp_21_a_parameter_changed_through_one_server_is_in_force_on_the_other()
 }
 
 /// A server that may not be ready for a while. It is killed when the value is dropped.
-struct Waiting {
+pub(crate) struct Waiting {
     child: Child,
     said: Receiver<String>,
     api: String,
@@ -92,7 +92,7 @@ struct Waiting {
 
 impl Waiting {
     /// Starts it, and waits until it has said that it waits for `what`.
-    fn start(mut up: Command, what: &str) -> Self {
+    pub(crate) fn start(mut up: Command, what: &str) -> Self {
         up.env("ROAMLINE_LOG__FORMAT", "json").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = up.spawn().unwrap();
         let (sender, said) = channel();
@@ -107,7 +107,7 @@ impl Waiting {
         waiting
     }
 
-    fn wait_for(&self, what: &str) -> String {
+    pub(crate) fn wait_for(&self, what: &str) -> String {
         let until = Instant::now() + WITHIN;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -128,7 +128,7 @@ impl Waiting {
     }
 
     /// Alive, not ready because of `why`, and refusing calls as unavailable.
-    async fn assert_waits(&self, why: &[&str]) {
+    pub(crate) async fn assert_waits(&self, why: &[&str]) {
         assert!(self.probe("/livez").starts_with("HTTP/1.1 200"));
         let ready = self.probe("/readyz");
         assert!(ready.starts_with("HTTP/1.1 503") && why.iter().all(|why| ready.contains(why)), "{ready}");
@@ -137,7 +137,7 @@ impl Waiting {
         assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
     }
 
-    fn assert_becomes_ready(&self) {
+    pub(crate) fn assert_becomes_ready(&self) {
         self.wait_for("Roamline is up.");
         assert!(self.probe("/readyz").starts_with("HTTP/1.1 200"));
     }

@@ -85,10 +85,18 @@ impl Site {
 
     /// An empty home whose server keeps everything in that PostgreSQL database, which it brings up to date itself.
     pub(crate) fn on_postgres(url: &str) -> Self {
-        let mut site = Self::new();
-        site.environment.push(("ROAMLINE_STORE__URL".into(), url.into()));
-        site.environment.push(("ROAMLINE_STORE__MIGRATE".into(), "auto".into()));
-        site
+        Self::new().set("STORE__URL", url).set("STORE__MIGRATE", "auto")
+    }
+
+    /// As [`Site::on_postgres`], with live sessions in that Redis.
+    pub(crate) fn on_redis(postgres: &str, redis: &str) -> Self {
+        Self::on_postgres(postgres).set("REDIS__URL", redis)
+    }
+
+    /// One setting of the server more: `SECTION__KEY`.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((format!("ROAMLINE_{key}"), value.into()));
+        self
     }
 
     /// More arguments for `roamline up`.
@@ -227,6 +235,12 @@ impl Server {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("in KiB") << 10
     }
 
+    /// Sends it a signal: `STOP`, `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -263,7 +277,8 @@ pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+/// The lines of a stream as they come; it is read to its end.
+pub(crate) fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {

@@ -28,6 +28,8 @@ pub const DIRECTORY_RESOLVE: &str = "directory.resolve";
 pub const CREDENTIAL_VERIFY: &str = "credential.verify";
 /// For services: end every session, and say why (DP-9).
 pub const SESSION_END: &str = "session.end";
+/// Read the audit trail.
+pub const AUDIT_READ: &str = "audit.read";
 
 /// What the token of a service carries: what a login is about, the service parameters (SP-21), credentials, and the
 /// sessions that stand in the way of a deletion (DP-9).
@@ -52,6 +54,7 @@ pub fn scopes_of(kind: PrincipalKind) -> &'static [&'static str] {
             DIRECTORY_BACKUP,
             CREDENTIAL_WRITE,
             PHONE_LINK,
+            AUDIT_READ,
         ],
         PrincipalKind::PhoneLink => &[PHONE_LINK, DIRECTORY_READ, SESSION_READ, SESSION_OWN],
         PrincipalKind::LogoutProfile | PrincipalKind::Unspecified => &[],
