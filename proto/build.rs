@@ -24,6 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("roamline.binpb"), &encoded)?;
 
     let mut config = tonic_prost_build::Config::new();
+    // Maps in one order, so that equal messages are equal bytes: renderings are compared so.
+    config.btree_map(["."]);
     config.enable_type_names().skip_debug(SECRETS);
     tonic_prost_build::configure()
         .build_client(true)

@@ -1,7 +1,5 @@
 //! `phone-service`: definitions of phone services, and who subscribes to them (DP-11).
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use roamline_proto::profile::phone_service_definition_service_client::PhoneServiceDefinitionServiceClient;
 use roamline_proto::profile::{
@@ -96,7 +94,7 @@ pub(crate) async fn run(command: PhoneService, client: &Client, out: &mut Out) -
         PhoneService::Subscribe { name, subscriber, parameters } => {
             use subscribe_request::Subscriber::{Phone, UserDeviceProfile};
             let subscriber = subscriber.profile.map(UserDeviceProfile).or(subscriber.phone.map(Phone));
-            let parameters: HashMap<String, String> = parameters.into_iter().collect();
+            let parameters = parameters.into_iter().collect();
             let request = SubscribeRequest { name, subscriber, parameters };
             record(out, &ask!(client, PhoneServiceDefinitionServiceClient::subscribe, request)?)
         }

@@ -11,7 +11,8 @@
 //! What is lost with which [`Durability`]: a master replicates after it has answered. With `replicas: 0`, the last
 //! changes before a failover may be gone although they were acknowledged, and all of them that a master acknowledged
 //! while it was cut off from its sentinels. With `replicas: N`, a change is acknowledged when N replicas have it, and
-//! is in doubt otherwise; it is lost only with the master and those N. Without an append-only file, each server loses
+//! is in doubt otherwise; it is lost where a replica takes over that is not one of those N, so N should be as many as
+//! may take over. Without an append-only file, each server loses
 //! everything when it is restarted.
 //!
 //! When the server is another than before, or was started anew, places of events jump by a million, so that none that

@@ -114,7 +114,8 @@ impl Servers {
         self.timeout
     }
 
-    /// The address of the master, as most of those who answer say. That it is one is for the caller to see.
+    /// The address of the master, as most of those who answer say; of sentinels, as more than half of all say: a few that
+    /// are cut off with an old master are not believed. That it is one is for the caller to see.
     pub(crate) async fn master(&self) -> Result<Node, OpenError> {
         if self.kind == Kind::Standalone
             && let Some(seed) = self.seeds.first()
@@ -126,7 +127,11 @@ impl Servers {
         for node in answers.iter().filter_map(|answer| answer.as_ref().ok()).flatten() {
             *votes.entry(node).or_default() += 1;
         }
-        if let Some((node, _)) = votes.into_iter().max_by_key(|(_, votes)| *votes) {
+        let is_enough =
+            |votes: usize| votes * 2 > self.seeds.len() || !matches!(self.kind, Kind::Sentinel { .. });
+        if let Some((node, _)) =
+            votes.into_iter().max_by_key(|(_, votes)| *votes).filter(|(_, v)| is_enough(*v))
+        {
             return Ok(node.clone());
         }
         let mut errors: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
@@ -134,7 +139,9 @@ impl Servers {
         let grave = errors.iter().position(|error| !matches!(error, OpenError::Unreachable { .. }));
         if errors.is_empty() {
             let none = match &self.kind {
-                Kind::Sentinel { master } => format!("no sentinel knows a master called {master:?}"),
+                Kind::Sentinel { master } => {
+                    format!("no master called {master:?} is known to most of the sentinels")
+                }
                 _ => "no node has the slot of the cluster".to_owned(),
             };
             return Err(OpenError::NoMaster(none));

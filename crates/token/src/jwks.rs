@@ -32,7 +32,11 @@ pub fn public_key(kid: &str, pkcs8: &[u8]) -> Result<JsonWebKey, KeyError> {
 
 /// The keys that verify, by key id.
 #[derive(Default)]
-pub(crate) struct KeySet(HashMap<String, DecodingKey>);
+pub(crate) struct KeySet {
+    keys: HashMap<String, DecodingKey>,
+    /// As they were published.
+    published: Vec<JsonWebKey>,
+}
 
 impl KeySet {
     /// Takes the keys that can verify ES256; others in the list are not ours to judge.
@@ -40,10 +44,15 @@ impl KeySet {
         let usable = keys.iter().filter(|key| key.kty == "EC" && key.crv == "P-256" && key.alg == "ES256");
         let decoded = usable
             .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ec_components(&key.x, &key.y).ok()?)));
-        Self(decoded.collect())
+        Self { keys: decoded.collect(), published: keys.to_vec() }
+    }
+
+    /// Whether it is made of these keys.
+    pub(crate) fn is_of(&self, keys: &[JsonWebKey]) -> bool {
+        self.published == keys
     }
 
     pub(crate) fn get(&self, kid: &str) -> Option<&DecodingKey> {
-        self.0.get(kid)
+        self.keys.get(kid)
     }
 }

@@ -202,8 +202,10 @@ impl Verifier {
         let fetched = tokio::time::timeout(FETCH_WITHIN, self.source.fetch()).await;
         let failed = match fetched {
             Ok(Ok(keys)) => {
-                self.keys.store(Arc::new(KeySet::of(&keys)));
-                self.replaced.fetch_add(1, Ordering::SeqCst);
+                if !self.keys.load().is_of(&keys) {
+                    self.keys.store(Arc::new(KeySet::of(&keys)));
+                    self.replaced.fetch_add(1, Ordering::SeqCst);
+                }
                 false
             }
             Ok(Err(error)) => {

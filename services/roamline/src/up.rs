@@ -118,15 +118,19 @@ async fn begin_with(
     // Serving goes first: once it has had its turn, the services are reached.
     tokio::task::yield_now().await;
 
-    let kind = PrincipalKind::Administrator;
-    let own = auth.signer().sign("roamline-up", kind, scopes_of(kind), clock.now(), BEGINNING)?;
-    let site = demo::Directory::new(channel, &own.token);
+    // Signed when it is used: that the stores are begun may take long.
+    let site = || {
+        let kind = PrincipalKind::Administrator;
+        let own = auth.signer().sign("roamline-up", kind, scopes_of(kind), clock.now(), BEGINNING)?;
+        anyhow::Ok(demo::Directory::new(channel.clone(), &own.token))
+    };
     if options.demo {
-        demo::load_if_empty(&site).await.context("the demo site cannot be loaded")?;
+        demo::load_if_empty(&site()?).await.context("the demo site cannot be loaded")?;
     }
     stores.begun(readiness).await;
     stores.look_after(outset);
     drop(starting);
+    let site = site()?;
     report::print(&site, addresses, places, data.path(), options.demo).await?;
     Ok(data)
 }

@@ -1,6 +1,7 @@
 //! Load, decide, commit: the one way in which live state changes.
 
 use jiff::Timestamp;
+use roamline_domain::RequestId;
 use roamline_domain::phone_state::{PhoneState, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -36,6 +37,7 @@ impl Core {
             if decided.states.is_empty() && decided.reply.is_none() {
                 return Ok(decided.outcome);
             }
+            let request = decided.reply.as_ref().map(|reply| reply.request.clone());
             let commit = Commit {
                 read: loaded,
                 states: decided.states,
@@ -45,11 +47,20 @@ impl Core {
             };
             match self.store.commit(commit).await {
                 Ok(_) => return Ok(decided.outcome),
-                Err(CommitError::Moved) => {}
+                Err(CommitError::Moved) => self.refuse_if_answered(request.as_ref(), now).await?,
                 Err(CommitError::Store(error)) => return Err(refusal::store(&error)),
             }
         }
         tracing::warn!(phone = %about.phone, "a decision was overtaken {ROUNDS} times");
         Err(Refusal::new(ErrorReason::StoreUnavailable, "too many changes to the same phone or user at once"))
+    }
+
+    /// A request that has been answered meanwhile is not decided again: its answer is to be looked up (LI-11).
+    async fn refuse_if_answered(&self, request: Option<&RequestId>, now: Timestamp) -> Result<(), Refusal> {
+        let Some(request) = request else { return Ok(()) };
+        match self.store.reply(request, now).await.map_err(|error| refusal::store(&error))? {
+            Some(_) => Err(Refusal::new(ErrorReason::StoreUnavailable, "the request was answered meanwhile")),
+            None => Ok(()),
+        }
     }
 }

@@ -109,11 +109,29 @@ impl Core {
         if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
             return Ok(Answer::Remembered(answer));
         }
+        let made = self.make_login(asked, &facts, actor, now, encode).await;
+        let remembered = || self.remembered(asked.request.as_ref(), &asked.fingerprint, now);
+        let answer = match made {
+            Ok(answer) => answer,
+            Err(refused) => return unless_answered(refused, remembered().await).map(Answer::Remembered),
+        };
+        self.schedule_login(&facts.phone, daily.as_ref()).await;
+        Ok(answer)
+    }
+
+    async fn make_login(
+        &self,
+        asked: &Asked,
+        facts: &LoginFacts,
+        actor: Actor,
+        now: Timestamp,
+        encode: impl Fn(&LoggedIn) -> Vec<u8>,
+    ) -> Result<Answer, Refusal> {
         let prepared = facts.prepared.clone()?;
         if let Some(refused) = facts.owner.clone() {
             return Err(refused);
         }
-        let request = self.request(asked, &facts, &prepared, actor, now)?;
+        let request = self.request(asked, facts, &prepared, actor, now)?;
         let about = About {
             phone: facts.phone.clone(),
             user: Some(facts.user.clone()),
@@ -143,7 +161,6 @@ impl Core {
             })
             .await?;
         tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.profile, "logged in");
-        self.schedule_login(&facts.phone, daily.as_ref()).await;
         Ok(answer)
     }
 
@@ -224,6 +241,19 @@ impl Core {
     ) -> Reply {
         let expires_at = now.checked_add(self.config.remember_replies_for).unwrap_or(Timestamp::MAX);
         Reply { request, fingerprint: fingerprint.to_vec(), answer, expires_at }
+    }
+}
+
+/// The answer that was remembered while a request was refused: the same request was in work twice, and the other one was
+/// made (LI-11).
+pub(crate) fn unless_answered(
+    refused: Refusal,
+    remembered: Result<Option<Vec<u8>>, Refusal>,
+) -> Result<Vec<u8>, Refusal> {
+    match remembered {
+        Ok(Some(answer)) => Ok(answer),
+        Err(reused) if reused.reason == ErrorReason::RequestIdReused => Err(reused),
+        Ok(None) | Err(_) => Err(refused),
     }
 }
 

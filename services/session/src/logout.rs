@@ -17,6 +17,7 @@ use roamline_token::{Caller, scope};
 
 use crate::asker::Asker;
 use crate::decide::Decided;
+use crate::login::unless_answered;
 use crate::refused::What;
 use crate::{Core, LogoutFacts, refusal};
 
@@ -112,6 +113,24 @@ impl Core {
         if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
             return Ok(Answer::Remembered(answer));
         }
+        match self.make_logout(at, asked, asker, (reason, insistence), now, encode).await {
+            Ok(out) => Ok(Answer::Made(Box::new(out))),
+            Err(refused) => {
+                let remembered = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await;
+                unless_answered(refused, remembered).map(Answer::Remembered)
+            }
+        }
+    }
+
+    async fn make_logout(
+        &self,
+        at: &mut Option<PhoneName>,
+        asked: &Asked,
+        asker: &Asker,
+        (reason, insistence): (LogoutReason, Insistence),
+        now: Timestamp,
+        encode: impl Fn(&LoggedOut) -> Vec<u8>,
+    ) -> Result<LoggedOut, Refusal> {
         let phone = self.phone_of(&asked.target).await?;
         *at = Some(phone.clone());
         let (target, phone_epoch) = (asked.target.clone(), asked.phone_epoch);
@@ -119,8 +138,7 @@ impl Core {
         let reply = |out: &LoggedOut| {
             asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(out), now))
         };
-        let out = self.end(&ending, asker, now, reply).await?;
-        Ok(Answer::Made(Box::new(out)))
+        self.end(&ending, asker, now, reply).await
     }
 
     /// Ends a session, if the caller may, and remembers the answer that `reply` makes.
@@ -214,8 +232,8 @@ impl Core {
         }
     }
 
-    /// What the directory says about the logout; where it cannot say, the rendering made at the login will do, and a
-    /// logout is not held up: call history is then cleared, which is the parameter's default (SP-8).
+    /// What the directory says about the logout; where it cannot say, the rendering made at the login will do, by the
+    /// parameters that were heard of last, and a logout is not held up.
     async fn facts_or_none(
         &self,
         phone: &PhoneName,
@@ -230,7 +248,7 @@ impl Core {
                     return Err(refused);
                 }
                 tracing::warn!(%phone, reason = ?refused.reason, "logout without the directory");
-                Ok(FactsOrNone { policy: ServiceParameters::default(), facts: None })
+                Ok(FactsOrNone { policy: ServiceParameters::clone(&self.parameters.load()), facts: None })
             }
         }
     }

@@ -92,7 +92,7 @@ impl Core {
             tracing::error!(%phone, reason = ?refused.reason, "a logout that waited could not be made yet");
         }
         match report.do_not_disturb {
-            Some(on) => self.do_not_disturb(&phone, on).await,
+            Some(on) => self.do_not_disturb(&state, on).await,
             None => Ok(()),
         }
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use roamline_domain::PhoneName;
+use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::Keep;
 use tokio::time::{MissedTickBehavior, interval};
@@ -79,6 +80,8 @@ struct Sweep {
     begun_at: Timestamp,
     order: RandomState,
     taken: HashSet<PhoneName>,
+    /// The directory could not be had: it is not asked again in this sweep, which must not be late for it (LO-5).
+    silence: Option<Refusal>,
     /// How many could not be ended; after a batch of them the sweep takes up no more.
     failed: Arc<AtomicUsize>,
 }
@@ -86,7 +89,7 @@ struct Sweep {
 impl Sweep {
     fn begin(core: Arc<Core>, failed: Arc<AtomicUsize>) -> Self {
         let begun_at = core.clock.now();
-        Self { core, begun_at, order: RandomState::new(), taken: HashSet::new(), failed }
+        Self { core, begun_at, order: RandomState::new(), taken: HashSet::new(), silence: None, failed }
     }
 
     /// The next phones, each with what the directory says of a logout there; `None` when there are no more.
@@ -108,7 +111,12 @@ impl Sweep {
         if phones.is_empty() {
             return None;
         }
-        let known = self.core.peers.prepare_logouts(&phones).await;
+        let known = match &self.silence {
+            Some(refused) => vec![Err(refused.clone()); phones.len()],
+            None => self.core.peers.prepare_logouts(&phones).await,
+        };
+        let unavailable = |refused: &&Refusal| refused.reason == ErrorReason::ServiceUnavailable;
+        self.silence = known.iter().find_map(|known| known.as_ref().err().filter(unavailable).cloned());
         Some(phones.into_iter().zip(known).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! What is lost when a replica takes over from a master whose last logins it does not have: without durability it is
 //! counted, with a replica that must have each login it is nothing. What is counted is printed (`--nocapture`); with
-//! `ROAMLINE_TEST_FULL` set, there are three rounds of each, and those in which the store is
+//! `ROAMLINE_TEST_FULL` set, there are three rounds of each, and those without durability, and those in which the store is
 //! cut off with the master.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,11 +209,14 @@ async fn count(store: &RedisStore, logins: &[Login], broken_at: Instant) -> Coun
             "{}",
             login.place
         );
-        assert_eq!(is_lost(&login), (kept + 1..JUMP).contains(&login.place), "the last ones are lost");
+        // Beyond the jump are those that a master acknowledged to which the store went back for a moment.
+        if login.place < JUMP {
+            assert_eq!(is_lost(&login), login.place > kept, "the last ones are lost");
+        }
     }
 
     let lost = logins.iter().filter(is_lost).count();
-    let is_late = |login: &&Login| login.place < JUMP && (login.at >= broken_at || is_lost(login));
+    let is_late = |login: &&Login| is_lost(login) || login.place < JUMP && login.at >= broken_at;
     let meanwhile: Vec<_> = logins.iter().filter(is_late).collect();
     let last = meanwhile.iter().map(|login| login.at).max().unwrap_or(broken_at);
     Counted {
@@ -275,6 +278,9 @@ async fn assert_nothing_is_lost(fault: Fault) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_a_stalled_replica_lacks_is_lost_and_the_store_notices() {
+    if !full() {
+        return;
+    }
     measured(Fault::StalledReplica, 0).await;
 }
 
@@ -285,6 +291,9 @@ async fn nothing_that_a_replica_must_have_is_lost_with_the_master_that_a_stalled
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_a_master_acknowledges_while_it_is_cut_off_is_lost_and_the_store_notices() {
+    if !full() {
+        return;
+    }
     let rounds = measured(Fault::Partition, 0).await;
     assert!(rounds.iter().all(|round| round.lost > 0), "it was cut off");
 }

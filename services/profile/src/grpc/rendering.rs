@@ -120,7 +120,7 @@ fn deferred(refused: Refusal, broken: &[Finding]) -> wire::DeferredRefusal {
     wire::DeferredRefusal {
         reason: refused.reason.into(),
         message: refused.message,
-        metadata: refused.metadata,
+        metadata: refused.metadata.into_iter().collect(),
         findings: findings(broken),
     }
 }

@@ -163,7 +163,8 @@ impl Body {
 
     fn begun(kind: AuditKind, session: &Session, at: Timestamp) -> Self {
         Self {
-            actor: Some(session.actor.clone()),
+            // Who asked for a refresh is not known here; the session's actor is who logged in.
+            actor: (kind == AuditKind::Login).then(|| session.actor.clone()),
             deadlines: Some(Deadlines {
                 maximum_time: session.expires_at,
                 idle_seconds: session.idle_limit.map(|limit| limit.as_secs()),

@@ -31,6 +31,8 @@ use crate::peers::{LoginFacts, LogoutFacts, Peers, Prepared};
 
 /// How long the directory may take.
 const DIRECTORY_DEADLINE: Duration = Duration::from_secs(2);
+/// How long it may take about many logouts that are due: they are late if it takes longer (LO-5).
+const SWEEP_DEADLINE: Duration = Duration::from_millis(500);
 /// How long a credential may take: hashing waits its turn in a storm.
 const CREDENTIAL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -92,7 +94,7 @@ impl Peers for GrpcPeers {
     async fn prepare_logouts(&self, phones: &[PhoneName]) -> Vec<Result<LogoutFacts, Refusal>> {
         let message = PrepareLogoutsRequest { phones: phones.iter().map(ToString::to_string).collect() };
         let mut client = self.directory.clone();
-        let answer = client.prepare_logouts(within(DIRECTORY_DEADLINE, message)).await;
+        let answer = client.prepare_logouts(within(SWEEP_DEADLINE, message)).await;
         let answers = match answer {
             Ok(answer) => logouts_facts(phones, answer.into_inner()),
             Err(status) => Err(refused("profile", &status)),
@@ -230,7 +232,7 @@ fn encoded(configuration: Option<&EffectiveConfiguration>) -> Configuration {
 
 fn deferred(refusal: &DeferredRefusal) -> Refusal {
     let mut made = Refusal::new(refusal.reason(), refusal.message.clone());
-    made.metadata.clone_from(&refusal.metadata);
+    made.metadata.extend(refusal.metadata.clone());
     for finding in &refusal.findings {
         made = made.violation(finding.field.clone(), format!("{} ({})", finding.message, finding.rule));
     }

@@ -108,6 +108,7 @@ impl SessionService for Handler {
     ) -> Result<Response<Self::LogoutAllStream>, Status> {
         let asked = control::logout_all_request(request.get_ref())?;
         let stream = logout_all::run(&self.0, asked, control::asker(&request)).await?;
+        let stream = self.0.readers.guard(stream);
         let stream = stream
             .map(|told| told.map(|progress| control::logout_all_response(&progress)).map_err(Status::from));
         Ok(Response::new(Box::pin(stream)))
