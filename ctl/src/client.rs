@@ -250,6 +250,8 @@ fn endpoint(server: &str, tls: &TlsOptions) -> Result<Endpoint, Failure> {
         return Err(wrong());
     }
     let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|_| wrong())?;
+    let endpoint =
+        endpoint.user_agent(concat!("roamctl/", env!("CARGO_PKG_VERSION"))).map_err(|_| wrong())?;
     let endpoint = if secure { tls.secure(endpoint)? } else { endpoint };
     Ok(endpoint
         .connect_timeout(Duration::from_secs(5))

@@ -100,17 +100,6 @@ pub enum OpenError {
         /// Its format.
         found: String,
     },
-    /// A server says something else than expected.
-    #[error("{server} answers {what} in a way that is not understood")]
-    NotUnderstood {
-        /// Its address.
-        server: String,
-        /// What was asked.
-        what: &'static str,
-        /// What is wrong with the answer.
-        #[source]
-        source: Cause,
-    },
 }
 
 impl OpenError {

@@ -41,7 +41,7 @@ use roamline_domain::deadline::DailyLogouts;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_serve::{Api, Clock, Ids, Tasks};
 use roamline_store::{AuditStore, SessionStore};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, SetOnce};
 
 pub use config::SessionConfig;
 pub use grpc::GrpcPeers;
@@ -85,6 +85,8 @@ pub(crate) struct Core {
     daily: ArcSwapOption<DailyLogouts>,
     /// Those by which the deadlines of the live sessions were last set.
     scheduled: Mutex<Option<Arc<DailyLogouts>>>,
+    /// Set once the session store was seen to hold something.
+    begun: SetOnce<()>,
     observe: Observe,
 }
 
@@ -117,15 +119,20 @@ impl Session {
             parameters: ArcSwap::default(),
             daily: ArcSwapOption::default(),
             scheduled: Mutex::default(),
+            begun: SetOnce::new(),
             observe: Observe::new(),
         });
         tasks.spawn("session store", recovery::run(Arc::clone(&core)));
-        tasks.spawn("session events", events::run(Arc::clone(&core)));
+        tasks
+            .spawn("session events", recovery::once_begun(Arc::clone(&core), events::run(Arc::clone(&core))));
         tasks.spawn("audit trail", audit::run(Arc::clone(&core)));
         tasks.spawn("slow readers", readers::run(Arc::clone(&core)));
         tasks.spawn("service parameters", parameters::run(Arc::clone(&core)));
-        tasks.spawn("daily logouts", schedule::run(Arc::clone(&core)));
-        tasks.spawn("session sweep", sweep::run(Arc::clone(&core)));
+        tasks.spawn(
+            "daily logouts",
+            recovery::once_begun(Arc::clone(&core), schedule::run(Arc::clone(&core))),
+        );
+        tasks.spawn("session sweep", recovery::once_begun(Arc::clone(&core), sweep::run(Arc::clone(&core))));
         Self { core }
     }
 

@@ -81,6 +81,10 @@ pub(crate) async fn run(core: Arc<Core>) {
             () = stopping.cancelled() => return,
             looked = look => looked,
         };
+        if looked.is_ok() {
+            // It was, from the second look on.
+            let _ = core.begun.set(());
+        }
         match looked {
             Ok(None) => told.clear(),
             Ok(Some(done)) => {
@@ -96,6 +100,14 @@ pub(crate) async fn run(core: Arc<Core>) {
                 tracing::warn!(%error, cause, "whether the session store holds anything cannot be seen, or it cannot be begun");
             }
         }
+    }
+}
+
+/// Does work on the store once it is begun: before that there is nothing in it, and nothing wrong.
+pub(crate) async fn once_begun(core: Arc<Core>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = core.tasks.stopping().cancelled_owned() => {}
+        _ = core.begun.wait() => work.await,
     }
 }
 
