@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use prost::Message;
 use roamline_domain::directory::UserLoginTime;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::{
     AgentStateGuard, ClearCallLogs, MultipleLogin, OccupiedPhone, ServiceParameters,
 };
@@ -113,14 +114,16 @@ impl Peers for Directory {
         let user = (0..USERS).find(|user| user_name(*user) == user_id).expect("a user of the site");
         let facts = facts(user);
         let prepared = Prepared {
-            profile: user_id.parse().expect("a name"),
-            configuration: configuration(user_id),
-            reset: false,
-            lines: vec!["2001".parse().expect("a line")],
-            acd_line: facts.acd_line.map(|line| line.parse().expect("a line")),
-            primary_extension: None,
-            idle_limit: facts.idle.map(Duration::from_secs),
-            logout_configuration: configuration("nobody"),
+            rendering: Rendering {
+                profile: user_id.parse().expect("a name"),
+                configuration: configuration(user_id),
+                reset: false,
+                lines: vec!["2001".parse().expect("a line")],
+                acd_line: facts.acd_line.map(|line| line.parse().expect("a line")),
+                primary_extension: None,
+                idle_limit: facts.idle.map(Duration::from_secs),
+                logout_configuration: configuration("nobody"),
+            },
             contact_centre: None,
             findings: Vec::new(),
         };

@@ -6,13 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use roamline_domain::phone_state::{PhoneState, SessionEvent};
-use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
-use roamline_store::{
-    About, Commit, CommitError, EventPage, EventsError, Keep, Loaded, Reply, Sequence, SessionStore,
-    Snapshot, StoreError,
-};
-use tokio::sync::watch;
+use roamline_domain::PhoneName;
+use roamline_store::conformance::through::Through;
+use roamline_store::{About, Commit, CommitError, Loaded, Sequence, SessionStore, StoreError};
 
 /// How a store breaks its promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +42,11 @@ impl Gate {
 }
 
 #[async_trait]
-impl SessionStore for Gate {
+impl Through for Gate {
+    fn store(&self) -> Arc<dyn SessionStore> {
+        Arc::clone(&self.store)
+    }
+
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
         let late = SignedDuration::from_micros(self.has(Fault::IsLate).into());
         if self.open.load(Ordering::Relaxed) {
@@ -54,14 +54,6 @@ impl SessionStore for Gate {
         } else {
             Ok(Vec::new())
         }
-    }
-
-    async fn is_begun(&self) -> Result<bool, StoreError> {
-        self.store.is_begun().await
-    }
-
-    async fn begin(&self, phones: Vec<PhoneState>, after: Sequence) -> Result<bool, StoreError> {
-        self.store.begin(phones, after).await
     }
 
     async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
@@ -77,50 +69,5 @@ impl SessionStore for Gate {
             commit.reply = None;
         }
         self.store.commit(commit).await
-    }
-
-    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
-        self.store.tell(events, at).await
-    }
-
-    async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
-        self.store.phone(phone).await
-    }
-
-    async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
-        self.store.session(id).await
-    }
-
-    async fn list(
-        &self,
-        user: Option<&UserId>,
-        after: Option<&PhoneName>,
-        limit: u32,
-    ) -> Result<Vec<PhoneState>, StoreError> {
-        self.store.list(user, after, limit).await
-    }
-
-    async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
-        self.store.snapshot(user).await
-    }
-
-    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.store.next_deadline().await
-    }
-
-    async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
-        self.store.events(after, limit).await
-    }
-
-    fn latest(&self) -> watch::Receiver<Sequence> {
-        self.store.latest()
-    }
-
-    async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
-        self.store.reply(request, now).await
-    }
-
-    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
-        self.store.trim(now, keep).await
     }
 }

@@ -25,14 +25,10 @@ pub struct Held {
     pub others: Vec<PhoneState>,
 }
 
-/// What a login asks for, with what the directory made of it.
+/// What the directory makes of a user's profile for a phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoginRequest {
-    /// The id the session shall have.
-    pub session: SessionId,
-    /// Who.
-    pub user: UserId,
-    /// As what.
+pub struct Rendering {
+    /// The profile.
     pub profile: ProfileName,
     /// What the phone shall wear.
     pub configuration: Configuration,
@@ -44,14 +40,25 @@ pub struct LoginRequest {
     pub acd_line: Option<LineName>,
     /// The user's first number of all.
     pub primary_extension: Option<LineName>,
+    /// How long the user may be idle, by the profile (DP-14).
+    pub idle_limit: Option<Duration>,
     /// What the phone wears afterwards.
     pub logout_configuration: Configuration,
+}
+
+/// What a login asks for, with what the directory made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginRequest {
+    /// The id the session shall have.
+    pub session: SessionId,
+    /// Who.
+    pub user: UserId,
+    /// As what.
+    pub rendering: Rendering,
     /// How long he asks for; `None` for as long as he may.
     pub duration: Option<Duration>,
     /// The user's own maximum login time (SP-20).
     pub user_login_time: UserLoginTime,
-    /// How long he may be idle, by his profile (DP-14).
-    pub idle_limit: Option<Duration>,
     /// How long the phone may take to be on hook, where it is not (LI-8).
     pub apply_within: Duration,
     /// Whether a user who is logged in to the phone shall go (SP-13).
@@ -160,34 +167,34 @@ pub fn decide_login(
         id: request.session.clone(),
         user: request.user.clone(),
         phone: before.phone.clone(),
-        profile: request.profile.clone(),
+        profile: request.rendering.profile.clone(),
         since: now,
         expires_at,
-        idle_limit: request.idle_limit,
+        idle_limit: request.rendering.idle_limit,
         idle_since: (before.hook == HookState::OnHook).then_some(now),
         daily_logout_at: DailyLogouts::of(policy).next_after(now),
         pending_logout: None,
         apply_by: (before.hook == HookState::OffHook)
             .then(|| now.checked_add(request.apply_within).unwrap_or(Timestamp::MAX)),
         agent_state: None,
-        primary_extension: request.primary_extension.clone(),
-        lines: request.lines.clone(),
-        acd_line: request.acd_line.clone(),
+        primary_extension: request.rendering.primary_extension.clone(),
+        lines: request.rendering.lines.clone(),
+        acd_line: request.rendering.acd_line.clone(),
         generation: held.phone.generation + 1,
         epoch: held.phone.epoch + 1,
         actor: request.actor.clone(),
-        logout_configuration: request.logout_configuration.clone(),
+        logout_configuration: request.rendering.logout_configuration.clone(),
     };
     let actions = Actions {
         restart: true,
-        reset: request.reset,
+        reset: request.rendering.reset,
         clear_call_history: policy.clear_call_logs == ClearCallLogs::Manual,
         cancel_call_back: false,
     };
     // One generation on from what is stored, even when a logout on the same phone is part of the step: the phone
     // never sees the state in between, and what that logout left to do stays to be done.
     let actions = before.actions.and(actions);
-    let mut phone = held.phone.dressed(request.configuration.clone(), actions);
+    let mut phone = held.phone.dressed(request.rendering.configuration.clone(), actions);
     phone.session = Some(session.clone());
     phone.last_user = policy.remember_last_user.then(|| request.user.clone());
     states.insert(0, phone);
@@ -270,7 +277,7 @@ fn refuse_shared_line(
     request: &LoginRequest,
     leaving: &[&PhoneState],
 ) -> Result<(), LoginRefusal> {
-    let Some(line) = &request.acd_line else { return Ok(()) };
+    let Some(line) = &request.rendering.acd_line else { return Ok(()) };
     let holder = held
         .others
         .iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::LoginRequest;
+use super::{LoginRequest, Rendering};
 use crate::directory::UserLoginTime;
 use crate::parameters::ServiceParameters;
 use crate::phone_state::{Actor, Configuration, PhoneState, Session};
@@ -25,30 +25,39 @@ pub(crate) fn request(user: &str) -> LoginRequest {
     LoginRequest {
         session: "01JD0000000000000000000002".parse().unwrap(),
         user: user.parse().unwrap(),
-        profile: user.parse().unwrap(),
-        configuration: Configuration(user.as_bytes().to_vec()),
-        reset: false,
-        lines: vec!["2101".parse().unwrap()],
-        acd_line: None,
-        primary_extension: None,
-        logout_configuration: Configuration(b"logout profile 1".to_vec()),
+        rendering: Rendering {
+            profile: user.parse().unwrap(),
+            configuration: Configuration(user.as_bytes().to_vec()),
+            reset: false,
+            lines: vec!["2101".parse().unwrap()],
+            acd_line: None,
+            primary_extension: None,
+            idle_limit: None,
+            logout_configuration: Configuration(b"logout profile 1".to_vec()),
+        },
         duration: None,
         user_login_time: UserLoginTime::Cluster,
-        idle_limit: None,
         apply_within: Duration::from_secs(1800),
         take_over: false,
         actor: Actor { name: user.into(), source: "127.0.0.1".into(), ..Actor::default() },
     }
 }
 
+/// As [`request`], with another rendering.
+pub(crate) fn rendered(user: &str, change: impl FnOnce(&mut Rendering)) -> LoginRequest {
+    let mut request = request(user);
+    change(&mut request.rendering);
+    request
+}
+
 pub(crate) fn logged_in(phone: &str, user: &str, expires_at: Option<Timestamp>) -> PhoneState {
     let request = request(user);
-    let mut state = empty(phone).dressed(request.configuration.clone(), Default::default());
+    let mut state = empty(phone).dressed(request.rendering.configuration.clone(), Default::default());
     state.session = Some(Session {
         id: "01JD0000000000000000000001".parse().unwrap(),
         user: request.user,
         phone: state.phone.clone(),
-        profile: request.profile,
+        profile: request.rendering.profile,
         since: at(-60),
         expires_at,
         idle_limit: None,
@@ -58,12 +67,12 @@ pub(crate) fn logged_in(phone: &str, user: &str, expires_at: Option<Timestamp>) 
         apply_by: None,
         agent_state: None,
         primary_extension: None,
-        lines: request.lines,
+        lines: request.rendering.lines,
         acd_line: None,
         generation: state.generation,
         epoch: state.epoch,
         actor: request.actor,
-        logout_configuration: request.logout_configuration,
+        logout_configuration: request.rendering.logout_configuration,
     });
     state
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{at, empty, logged_in, parameters, request};
+use super::fixture::{at, empty, logged_in, parameters, rendered, request};
 use super::*;
 use crate::parameters::AgentStateGuard;
 
@@ -22,7 +22,7 @@ fn li_1_a_login_dresses_the_phone_and_tells_others() {
     let login = decide(&held(empty(HERE), vec![]), &parameters()).unwrap();
     let phone = &login.states[0];
     assert_eq!(phone.session.as_ref(), Some(&login.session));
-    assert_eq!(phone.wears, request("agent7").configuration);
+    assert_eq!(phone.wears, request("agent7").rendering.configuration);
     assert!(phone.actions.restart && !phone.actions.reset && !phone.actions.cancel_call_back);
     assert_eq!(login.events, [SessionEvent::LoggedIn(login.session.told())]);
     assert_eq!(login.session.expires_at, None, "no maximum is enforced by default (SP-1)");
@@ -30,7 +30,7 @@ fn li_1_a_login_dresses_the_phone_and_tells_others() {
 
 #[test]
 fn li_7_a_reset_is_ordered_where_the_rendering_asks_for_one() {
-    let request = LoginRequest { reset: true, ..request("agent7") };
+    let request = rendered("agent7", |rendering| rendering.reset = true);
     let login = decide_login(&held(empty(HERE), vec![]), &request, &parameters(), at(0)).unwrap();
     assert!(login.states[0].actions.reset);
 }
@@ -118,7 +118,7 @@ fn cc_7_an_acd_line_is_worn_on_one_phone_and_the_refusal_names_who_and_where() {
     let line: LineName = "2101".parse().unwrap();
     let mut other = logged_in(THERE, "agent8", None);
     other.session.as_mut().unwrap().acd_line = Some(line.clone());
-    let request = LoginRequest { acd_line: Some(line.clone()), ..request("agent7") };
+    let request = rendered("agent7", |rendering| rendering.acd_line = Some(line.clone()));
     let refused = decide_login(&held(empty(HERE), vec![other]), &request, &parameters(), at(0)).unwrap_err();
     let expected =
         LoginRefusal::LineInUse { line, user: "agent8".parse().unwrap(), phone: THERE.parse().unwrap() };
@@ -130,7 +130,7 @@ fn cc_7_a_phone_that_the_login_leaves_does_not_hold_the_line() {
     let line: LineName = "2101".parse().unwrap();
     let mut other = logged_in(THERE, "agent7", None);
     other.session.as_mut().unwrap().acd_line = Some(line.clone());
-    let request = LoginRequest { acd_line: Some(line), ..request("agent7") };
+    let request = rendered("agent7", |rendering| rendering.acd_line = Some(line));
     let policy = ServiceParameters { multiple_login: MultipleLogin::AutoLogout, ..parameters() };
     assert!(decide_login(&held(empty(HERE), vec![other]), &request, &policy, at(0)).is_ok());
 }
@@ -155,7 +155,7 @@ fn li_2_occupied_comes_before_elsewhere_and_elsewhere_before_the_shared_line() {
     let mut holder = logged_in(THERE, "agent9", None);
     holder.session.as_mut().unwrap().acd_line = Some(line.clone());
     let mine = logged_in("SEP020000000001", "agent7", None);
-    let request = LoginRequest { acd_line: Some(line), ..request("agent7") };
+    let request = rendered("agent7", |rendering| rendering.acd_line = Some(line));
     let refusal = |phone: PhoneState, others: Vec<PhoneState>| {
         decide_login(&held(phone, others), &request, &parameters(), at(0)).unwrap_err()
     };
@@ -239,7 +239,7 @@ fn cc_7_neither_another_line_nor_a_line_worn_otherwise_is_in_the_way() {
         other.session.as_mut().unwrap().acd_line = acd_line.map(|line| line.parse().unwrap());
         held(empty(HERE), vec![other])
     };
-    let request = LoginRequest { acd_line: Some(line), ..request("agent7") };
+    let request = rendered("agent7", |rendering| rendering.acd_line = Some(line));
     for acd_line in [None, Some("2102")] {
         assert!(decide_login(&wearing(acd_line), &request, &parameters(), at(0)).is_ok(), "{acd_line:?}");
     }
@@ -320,7 +320,7 @@ fn lo_6_and_lo_7_a_login_says_when_it_ends_by_itself() {
         time_zone: "Asia/Kathmandu".into(),
         ..parameters()
     };
-    let request = LoginRequest { idle_limit: Some(Duration::from_secs(60)), ..request("agent7") };
+    let request = rendered("agent7", |rendering| rendering.idle_limit = Some(Duration::from_secs(60)));
     let session = decide_login(&held(empty(HERE), vec![]), &request, &zone("24:00"), at(0)).unwrap().session;
     assert_eq!(session.idle_since, Some(at(0)));
     assert_eq!(session.next_logout().unwrap().at, at(60));

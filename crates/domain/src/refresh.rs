@@ -1,32 +1,18 @@
 //! What changes when a live session is brought up to date with its profile (DP-10): what the phone wears and what
 //! follows from it, and never who is logged in, since when or until when.
 
-use std::time::Duration;
-
-use crate::login::Held;
+use crate::login::{Held, Rendering};
 use crate::logout::NotLoggedIn;
 use crate::name::{LineName, PhoneName, SessionId, UserId};
-use crate::phone_state::{Actions, Configuration, PhoneState, Session, SessionEvent};
+use crate::phone_state::{Actions, PhoneState, Session, SessionEvent};
 
-/// The session's profile as the directory renders it now.
+/// A session, and its profile as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
     /// The session it was rendered for.
     pub session: SessionId,
-    /// What the phone shall wear.
-    pub configuration: Configuration,
-    /// Whether wearing it takes a reset after the restart (LI-7).
-    pub reset: bool,
-    /// Lines the phone will wear.
-    pub lines: Vec<LineName>,
-    /// The agent's ACD line (CC-7).
-    pub acd_line: Option<LineName>,
-    /// The user's first number of all.
-    pub primary_extension: Option<LineName>,
-    /// How long he may be idle, by his profile (DP-14).
-    pub idle_limit: Option<Duration>,
-    /// What the phone wears afterwards.
-    pub logout_configuration: Configuration,
+    /// What the directory makes of it now.
+    pub rendering: Rendering,
 }
 
 /// Why a session cannot be refreshed. It goes on as it is then.
@@ -81,24 +67,25 @@ pub fn decide_refresh(held: &Held, refresh: &Refresh) -> Result<Option<Refreshed
         let (session, phone) = (refresh.session.clone(), phone.phone.clone());
         return Err(RefreshRefused::Gone { session, phone });
     }
-    if refresh.acd_line != session.acd_line {
-        refuse_shared_line(held, refresh)?;
+    let rendering = &refresh.rendering;
+    if rendering.acd_line != session.acd_line {
+        refuse_shared_line(held, rendering)?;
     }
     let mut after = Session {
-        lines: refresh.lines.clone(),
-        acd_line: refresh.acd_line.clone(),
-        primary_extension: refresh.primary_extension.clone(),
-        idle_limit: refresh.idle_limit,
-        logout_configuration: refresh.logout_configuration.clone(),
+        lines: rendering.lines.clone(),
+        acd_line: rendering.acd_line.clone(),
+        primary_extension: rendering.primary_extension.clone(),
+        idle_limit: rendering.idle_limit,
+        logout_configuration: rendering.logout_configuration.clone(),
         ..session.clone()
     };
-    let redressed = phone.wears != refresh.configuration;
+    let redressed = phone.wears != rendering.configuration;
     if !redressed && after == *session {
         return Ok(None);
     }
     let mut state = if redressed {
-        let actions = Actions { restart: true, reset: refresh.reset, ..Actions::default() };
-        phone.dressed(refresh.configuration.clone(), actions)
+        let actions = Actions { restart: true, reset: rendering.reset, ..Actions::default() };
+        phone.dressed(rendering.configuration.clone(), actions)
     } else {
         PhoneState { epoch: phone.epoch + 1, ..phone.clone() }
     };
@@ -110,8 +97,8 @@ pub fn decide_refresh(held: &Held, refresh: &Refresh) -> Result<Option<Refreshed
     Ok(Some(Refreshed { state, event, redressed }))
 }
 
-fn refuse_shared_line(held: &Held, refresh: &Refresh) -> Result<(), RefreshRefused> {
-    let Some(line) = &refresh.acd_line else { return Ok(()) };
+fn refuse_shared_line(held: &Held, rendering: &Rendering) -> Result<(), RefreshRefused> {
+    let Some(line) = &rendering.acd_line else { return Ok(()) };
     let others = held.others.iter().filter_map(|other| other.session.as_ref());
     let holder = others.filter(|session| session.acd_line.as_ref() == Some(line)).map(|session| {
         let (user, phone) = (session.user.clone(), session.phone.clone());
@@ -122,10 +109,13 @@ fn refuse_shared_line(held: &Held, refresh: &Refresh) -> Result<(), RefreshRefus
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::login::fixture::{at, logged_in};
+    use crate::phone_state::Configuration;
 
     const HERE: &str = "SEP000DEDAB3566";
     const THERE: &str = "SEP0012DA8AC43D";
@@ -135,14 +125,24 @@ mod tests {
         let session = state.session.clone().unwrap();
         Refresh {
             session: session.id,
-            configuration: state.wears.clone(),
-            reset: false,
-            lines: session.lines,
-            acd_line: session.acd_line,
-            primary_extension: session.primary_extension,
-            idle_limit: session.idle_limit,
-            logout_configuration: session.logout_configuration,
+            rendering: Rendering {
+                profile: session.profile,
+                configuration: state.wears.clone(),
+                reset: false,
+                lines: session.lines,
+                acd_line: session.acd_line,
+                primary_extension: session.primary_extension,
+                idle_limit: session.idle_limit,
+                logout_configuration: session.logout_configuration,
+            },
         }
+    }
+
+    /// What it renders after a change.
+    fn changed(state: &PhoneState, change: impl FnOnce(&mut Rendering)) -> Refresh {
+        let mut refresh = same(state);
+        change(&mut refresh.rendering);
+        refresh
     }
 
     fn alone(phone: PhoneState) -> Held {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn dp_10_a_refresh_that_finds_the_same_changes_nothing() {
         let state = logged_in(HERE, "agent7", Some(at(100)));
-        assert_eq!(decide_refresh(&alone(state.clone()), &Refresh { reset: true, ..same(&state) }), Ok(None));
+        assert_eq!(decide_refresh(&alone(state.clone()), &changed(&state, |to| to.reset = true)), Ok(None));
     }
 
     #[test]
@@ -160,20 +160,19 @@ mod tests {
         let state = logged_in(HERE, "agent7", Some(at(100))).acknowledged(1).unwrap().unwrap();
         assert!(state.session_is_applied());
         for reset in [false, true] {
-            let refresh = Refresh {
-                configuration: Configuration(b"new".to_vec()),
-                reset,
-                lines: vec!["2102".parse().unwrap()],
-                idle_limit: Some(Duration::from_secs(60)),
-                ..same(&state)
-            };
+            let refresh = changed(&state, |to| {
+                to.configuration = Configuration(b"new".to_vec());
+                to.reset = reset;
+                to.lines = vec!["2102".parse().unwrap()];
+                to.idle_limit = Some(Duration::from_secs(60));
+            });
             let done = decide_refresh(&alone(state.clone()), &refresh).unwrap().unwrap();
             let (before, after) = (state.session.clone().unwrap(), done.state.session.clone().unwrap());
             assert!(done.redressed);
             assert_eq!((done.state.epoch, done.state.generation), (state.epoch + 1, state.generation + 1));
             assert_eq!(done.state.actions, Actions { restart: true, reset, ..Actions::default() }, "LI-7");
             assert!(!done.state.session_is_applied(), "the phone has yet to say that it wears it");
-            assert_eq!(after.lines, refresh.lines);
+            assert_eq!(after.lines, refresh.rendering.lines);
             assert_eq!(
                 (&after.id, after.since, after.expires_at),
                 (&before.id, before.since, before.expires_at)
@@ -187,7 +186,7 @@ mod tests {
     #[test]
     fn dp_10_what_does_not_show_on_the_phone_is_taken_over_without_a_restart() {
         let state = logged_in(HERE, "agent7", None).acknowledged(1).unwrap().unwrap();
-        let refresh = Refresh { idle_limit: Some(Duration::from_secs(60)), ..same(&state) };
+        let refresh = changed(&state, |to| to.idle_limit = Some(Duration::from_secs(60)));
         let done = decide_refresh(&alone(state.clone()), &refresh).unwrap().unwrap();
         assert!(!done.redressed && done.state.session_is_applied());
         assert_eq!((done.state.generation, done.state.actions), (state.generation, Actions::default()));
@@ -200,7 +199,7 @@ mod tests {
         let mut holder = logged_in(THERE, "agent9", None);
         holder.session.as_mut().unwrap().acd_line.clone_from(&line);
         let mut state = logged_in(HERE, "agent7", None);
-        let refresh = Refresh { acd_line: line.clone(), ..same(&state) };
+        let refresh = changed(&state, |to| to.acd_line.clone_from(&line));
         let held = Held { phone: state.clone(), others: vec![holder.clone()] };
         let (user, phone) = ("agent9".parse().unwrap(), THERE.parse().unwrap());
         let refused = RefreshRefused::LineInUse { line: line.clone().unwrap(), user, phone };
@@ -232,13 +231,12 @@ mod tests {
             acd in prop::option::of(2100u32..2104),
         ) {
             let state = logged_in(HERE, "agent7", Some(at(100)));
-            let refresh = Refresh {
-                configuration: Configuration(wears),
-                reset,
-                idle_limit: idle.map(Duration::from_secs),
-                acd_line: acd.map(|number| number.to_string().parse().unwrap()),
-                ..same(&state)
-            };
+            let refresh = changed(&state, |to| {
+                to.configuration = Configuration(wears);
+                to.reset = reset;
+                to.idle_limit = idle.map(Duration::from_secs);
+                to.acd_line = acd.map(|number| number.to_string().parse().unwrap());
+            });
             if let Some(done) = decide_refresh(&alone(state.clone()), &refresh).unwrap() {
                 prop_assert_eq!(done.state.epoch, state.epoch + 1);
                 prop_assert_eq!(decide_refresh(&alone(done.state), &refresh), Ok(None));

@@ -19,6 +19,7 @@ pub mod import_commit;
 pub mod session;
 pub mod session_commit;
 pub mod session_event;
+pub mod through;
 
 /// One test for each case of the suite, in a module of that name. `$factory` is an expression, evaluated once a test,
 /// whose future gives an empty store in an `Arc` and whatever must live as long as it (a directory, a child process).

@@ -135,7 +135,7 @@ impl Core {
         let about = About {
             phone: facts.phone.clone(),
             user: Some(facts.user.clone()),
-            acd_line: prepared.acd_line.clone(),
+            acd_line: prepared.rendering.acd_line.clone(),
         };
         let answer = self
             .decide(&about, now, |loaded| {
@@ -160,7 +160,7 @@ impl Core {
                 })
             })
             .await?;
-        tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.profile, "logged in");
+        tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.rendering.profile, "logged in");
         Ok(answer)
     }
 
@@ -179,16 +179,9 @@ impl Core {
         Ok(LoginRequest {
             session,
             user: facts.user.clone(),
-            profile: prepared.profile.clone(),
-            configuration: prepared.configuration.clone(),
-            reset: prepared.reset,
-            lines: prepared.lines.clone(),
-            acd_line: prepared.acd_line.clone(),
-            primary_extension: prepared.primary_extension.clone(),
-            logout_configuration: prepared.logout_configuration.clone(),
+            rendering: prepared.rendering.clone(),
             duration: asked.duration,
             user_login_time: facts.user_login_time,
-            idle_limit: prepared.idle_limit,
             apply_within: self.config.drop_pending_login_after(),
             take_over: asked.take_over,
             actor,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use roamline_domain::LineName;
 use roamline_domain::directory::UserLoginTime;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::{AgentStateGuard, ServiceParameters};
 use roamline_domain::phone_state::{AgentState, Configuration};
 use roamline_proto::auth::{Credential, PrincipalKind};
@@ -31,14 +32,16 @@ impl Peers for Directory {
         _profile: Option<&ProfileName>,
     ) -> Result<LoginFacts, Refusal> {
         let prepared = Prepared {
-            profile: user_id.parse().unwrap(),
-            configuration: Configuration(Vec::new()),
-            reset: false,
-            lines: Vec::new(),
-            acd_line: None,
-            primary_extension: None,
-            idle_limit: None,
-            logout_configuration: Configuration(Vec::new()),
+            rendering: Rendering {
+                profile: user_id.parse().unwrap(),
+                configuration: Configuration(Vec::new()),
+                reset: false,
+                lines: Vec::new(),
+                acd_line: None,
+                primary_extension: None,
+                idle_limit: None,
+                logout_configuration: Configuration(Vec::new()),
+            },
             contact_centre: None,
             findings: Vec::new(),
         };

@@ -1,9 +1,8 @@
 //! What the session service asks of the others: the directory (profile service) and credentials (auth service).
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use roamline_domain::directory::UserLoginTime;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
 use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
@@ -11,25 +10,11 @@ use roamline_proto::auth::Credential;
 use roamline_proto::profile::Finding;
 use roamline_proto::refusal::Refusal;
 
-/// The rendering of a profile for a phone, as the directory made it.
+/// What a login would bring, as the directory made it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
-    /// The profile chosen (LI-3).
-    pub profile: ProfileName,
-    /// What the phone shall wear.
-    pub configuration: Configuration,
-    /// Whether wearing it takes a reset after the restart (LI-7).
-    pub reset: bool,
-    /// Lines the phone will wear.
-    pub lines: Vec<LineName>,
-    /// The agent's ACD line (CC-7).
-    pub acd_line: Option<LineName>,
-    /// The user's first number of all.
-    pub primary_extension: Option<LineName>,
-    /// How long the user may be idle (DP-14).
-    pub idle_limit: Option<Duration>,
-    /// What the phone wears afterwards.
-    pub logout_configuration: Configuration,
+    /// The profile chosen (LI-3), rendered for the phone.
+    pub rendering: Rendering,
     /// Set when the contact-centre policy refuses the profile; it is given last of all refusals (LI-2).
     pub contact_centre: Option<Refusal>,
     /// Contact-centre rules that the profile bends.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::{EndedSession, LogoutReason, PhoneState, Session};
 use roamline_proto::error::ErrorReason;
@@ -19,7 +20,7 @@ use roamline_serve::metrics::Counter;
 use roamline_store::{AuditPlace, Sequence, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{Core, Prepared};
+use crate::Core;
 
 /// How far the events of a rebuilt store are from the last one of the trail: the last of all may not be in it. The trail
 /// knows a rebuilt store by that.
@@ -184,7 +185,7 @@ impl Core {
     }
 
     /// What the phone of a session wears, and the parameters in force. Who may log in where was decided at the login.
-    async fn rendering(&self, told: &Session) -> Result<(Prepared, ServiceParameters), Refusal> {
+    async fn rendering(&self, told: &Session) -> Result<(Rendering, ServiceParameters), Refusal> {
         let mut pace = interval(AGAIN_EVERY);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = 1;
@@ -194,7 +195,7 @@ impl Core {
                 Err(refused) if is_passing(&refused) && asked < TIMES => asked += 1,
                 answer => {
                     let facts = answer?;
-                    return Ok((*facts.prepared?, facts.policy));
+                    return Ok((facts.prepared?.rendering, facts.policy));
                 }
             }
         }

@@ -31,17 +31,8 @@ impl Core {
         if let Some(refused) = prepared.contact_centre {
             return Err(refused);
         }
-        let refresh = Refresh {
-            session: session.id,
-            configuration: prepared.configuration,
-            reset: prepared.reset,
-            lines: prepared.lines,
-            acd_line: prepared.acd_line,
-            primary_extension: prepared.primary_extension,
-            idle_limit: prepared.idle_limit,
-            logout_configuration: prepared.logout_configuration,
-        };
-        let about = About { phone, user: None, acd_line: refresh.acd_line.clone() };
+        let refresh = Refresh { session: session.id, rendering: prepared.rendering };
+        let about = About { phone, user: None, acd_line: refresh.rendering.acd_line.clone() };
         self.decide(&about, self.clock.now(), |loaded| {
             let refreshed =
                 decide_refresh(&loaded.held, &refresh).map_err(|refused| refusal::refresh(&refused))?;

@@ -1,6 +1,7 @@
 //! Two stores on one database, as two processes have them, that behave as one: what is asked goes to each in turn.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -9,97 +10,62 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::directory::{Claim, Key, Kind};
-use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
-use roamline_domain::{PhoneName, PrincipalName, RequestId, SessionId, UserId};
+use roamline_domain::phone_state::{Session, SessionEvent};
+use roamline_domain::{PhoneName, PrincipalName};
+use roamline_store::conformance::through::Through;
 use roamline_store::{
-    About, AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Change, Commit, CommitError, Committed,
-    CredentialStore, DirectoryError, DirectoryStore, EventPage, EventsError, Import, ImportError,
-    ImportStore, Keep, KeyRecord, ListQuery, Loaded, Principal, Reply, Sequence, SessionStore, Snapshot,
-    StageError, Staged, StoreError, Stored,
+    AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Change, Commit, CommitError, Committed,
+    CredentialStore, DirectoryError, DirectoryStore, Import, ImportError, ImportStore, KeyRecord, ListQuery,
+    Principal, Sequence, SessionStore, StageError, Staged, StoreError, Stored,
 };
 use roamline_store_sql::SqlStore;
-use tokio::sync::watch;
 
 pub(crate) struct Pair {
-    stores: [SqlStore; 2],
+    stores: [Arc<SqlStore>; 2],
     asked: AtomicUsize,
 }
 
 impl Pair {
     pub(crate) fn new(stores: [SqlStore; 2]) -> Self {
-        Self { stores, asked: AtomicUsize::new(0) }
+        Self { stores: stores.map(Arc::new), asked: AtomicUsize::new(0) }
     }
 
     fn next(&self) -> &SqlStore {
+        self.turn()
+    }
+
+    /// Whose turn it is.
+    fn turn(&self) -> &Arc<SqlStore> {
         &self.stores[self.asked.fetch_add(1, Ordering::Relaxed) % 2]
     }
-}
 
-#[async_trait]
-impl SessionStore for Pair {
-    async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
-        self.next().load(about).await
-    }
-
-    /// Both know of the commit when this returns.
-    async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
-        let last = SessionStore::commit(self.next(), commit).await?;
+    /// Both know of the event.
+    async fn known(&self, last: Sequence) {
         for store in &self.stores {
             let mut latest = store.latest();
             let known =
                 tokio::time::timeout(Duration::from_secs(30), latest.wait_for(|known| *known >= last));
             known.await.expect("the other learns of it").unwrap();
         }
+    }
+}
+
+#[async_trait]
+impl Through for Pair {
+    fn store(&self) -> Arc<dyn SessionStore> {
+        self.turn().clone()
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
+        let last = SessionStore::commit(self.next(), commit).await?;
+        self.known(last).await;
         Ok(last)
     }
 
-    async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
-        self.next().phone(phone).await
-    }
-
-    async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
-        self.next().session(id).await
-    }
-
-    async fn list(
-        &self,
-        user: Option<&UserId>,
-        after: Option<&PhoneName>,
-        limit: u32,
-    ) -> Result<Vec<PhoneState>, StoreError> {
-        SessionStore::list(self.next(), user, after, limit).await
-    }
-
-    async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
-        SessionStore::snapshot(self.next(), user).await
-    }
-
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
-        self.next().due(now, limit).await
-    }
-
-    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.next().next_deadline().await
-    }
-
-    async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
-        self.next().events(after, limit).await
-    }
-
-    fn latest(&self) -> watch::Receiver<Sequence> {
-        self.next().latest()
-    }
-
-    async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
-        self.next().reply(request, now).await
-    }
-
     async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
-        self.next().tell(events, at).await
-    }
-
-    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
-        self.next().trim(now, keep).await
+        let last = self.next().tell(events, at).await?;
+        self.known(last).await;
+        Ok(last)
     }
 }
 

@@ -8,7 +8,7 @@ use roamline_domain::directory::{
     AddressingMode, Key, Line, LineCapacity, LogoutChoice, OffHookPolicy, OwnerPolicy, Phone, Resource, User,
     UserDeviceProfile, UserLoginTime,
 };
-use roamline_domain::login::{LoginRequest, decide_login};
+use roamline_domain::login::{LoginRequest, Rendering, decide_login};
 use roamline_domain::logout::{Logout, decide_logout};
 use roamline_domain::parameters::{MultipleLogin, OccupiedPhone, ServiceParameters};
 use roamline_domain::phone_state::{Actor, Configuration, LogoutReason, PhoneState};
@@ -101,16 +101,18 @@ impl Agent {
         let request = LoginRequest {
             session: session_id(&read.held.phone),
             user: self.user.clone(),
-            profile: "agents".parse().unwrap(),
-            configuration: Configuration(format!("the wear of {}", self.user).into_bytes()),
-            reset: false,
-            lines: vec!["2101".parse().unwrap()],
-            acd_line: self.acd_line.clone(),
-            primary_extension: Some("2101@office".parse().unwrap()),
-            logout_configuration: Configuration(vec![0, 159, 146, 150, 255]),
+            rendering: Rendering {
+                profile: "agents".parse().unwrap(),
+                configuration: Configuration(format!("the wear of {}", self.user).into_bytes()),
+                reset: false,
+                lines: vec!["2101".parse().unwrap()],
+                acd_line: self.acd_line.clone(),
+                primary_extension: Some("2101@office".parse().unwrap()),
+                idle_limit: self.idle_limit,
+                logout_configuration: Configuration(vec![0, 159, 146, 150, 255]),
+            },
             duration: self.duration,
             user_login_time: UserLoginTime::Unlimited,
-            idle_limit: self.idle_limit,
             apply_within: Duration::from_secs(1800),
             take_over: true,
             actor: Actor { name: self.user.to_string(), source: "127.0.0.1".into(), ..Actor::default() },

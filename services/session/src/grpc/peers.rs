@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use prost::Message;
 use roamline_domain::directory::UserLoginTime;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
 use roamline_domain::{LineName, PhoneName, ProfileName};
@@ -205,14 +206,16 @@ fn prepared(answer: &PrepareLoginResponse) -> Result<Prepared, Refusal> {
     let configuration = answer.configuration.as_ref();
     let reset = configuration.is_some_and(|c| c.change() == ConfigurationChange::RestartThenReset);
     Ok(Prepared {
-        profile: named("profile", &answer.profile)?,
-        configuration: encoded(configuration),
-        reset,
-        lines: configuration.map(worn_lines).unwrap_or_default(),
-        acd_line: optional("acd_line", &answer.acd_line)?,
-        primary_extension: optional("primary_extension", &answer.primary_extension)?,
-        idle_limit: answer.idle_limit.and_then(|limit| Duration::try_from(limit).ok()),
-        logout_configuration: encoded(answer.logout_configuration.as_ref()),
+        rendering: Rendering {
+            profile: named("profile", &answer.profile)?,
+            configuration: encoded(configuration),
+            reset,
+            lines: configuration.map(worn_lines).unwrap_or_default(),
+            acd_line: optional("acd_line", &answer.acd_line)?,
+            primary_extension: optional("primary_extension", &answer.primary_extension)?,
+            idle_limit: answer.idle_limit.and_then(|limit| Duration::try_from(limit).ok()),
+            logout_configuration: encoded(answer.logout_configuration.as_ref()),
+        },
         contact_centre: answer.contact_centre_refusal.as_ref().map(deferred),
         findings: answer.findings.clone(),
     })

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roamline_domain::deadline::DailyLogouts;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::{
     Actions, Actor, Configuration, EndedSession, HookState, LogoutReason, PhoneState, Session,
 };
-
-use crate::Prepared;
 
 /// A phone whose login is younger may not have restarted for it yet, and is told to do so.
 const DRESSING_TAKES: Duration = Duration::from_secs(600);
@@ -22,7 +21,7 @@ const DRESSING_TAKES: Duration = Duration::from_secs(600);
 /// Handsets are taken for down, except where a logout waits for one (LO-4); the idle clock begins anew (LO-6).
 pub(super) fn phone(
     told: Session,
-    made: Prepared,
+    made: Rendering,
     policy: &ServiceParameters,
     beyond: u64,
     now: Timestamp,
@@ -116,8 +115,8 @@ mod tests {
         }
     }
 
-    fn made() -> Prepared {
-        Prepared {
+    fn made() -> Rendering {
+        Rendering {
             profile: "agent".parse().unwrap(),
             configuration: Configuration(vec![1]),
             reset: true,
@@ -126,8 +125,6 @@ mod tests {
             primary_extension: Some("2102".parse().unwrap()),
             idle_limit: None,
             logout_configuration: Configuration(vec![2]),
-            contact_centre: None,
-            findings: Vec::new(),
         }
     }
 

@@ -4,19 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use roamline_domain::phone_state::{PhoneState, SessionEvent};
-use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
+use roamline_domain::phone_state::SessionEvent;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::session as wire;
 use roamline_proto::session::watch_phones_request::Message as ToServer;
 use roamline_proto::session::watch_sessions_response::Message;
 use roamline_serve::Clock;
 use roamline_session::{SessionConfig, Stores};
+use roamline_store::conformance::through::Through;
 use roamline_store::memory::MemoryStore;
-use roamline_store::{
-    About, Commit, CommitError, EventPage, EventsError, Keep, Loaded, Reply, Sequence, SessionStore,
-    Snapshot, StoreError,
-};
+use roamline_store::{Commit, CommitError, Sequence, SessionStore, StoreError};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::harness::*;
@@ -70,9 +67,9 @@ impl Cuttable {
 }
 
 #[async_trait]
-impl SessionStore for Cuttable {
-    async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
-        self.now().load(about).await
+impl Through for Cuttable {
+    fn store(&self) -> Arc<dyn SessionStore> {
+        self.now()
     }
 
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
@@ -89,49 +86,8 @@ impl SessionStore for Cuttable {
         Ok(last)
     }
 
-    async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
-        self.now().phone(phone).await
-    }
-
-    async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
-        self.now().session(id).await
-    }
-
-    async fn list(
-        &self,
-        user: Option<&UserId>,
-        after: Option<&PhoneName>,
-        limit: u32,
-    ) -> Result<Vec<PhoneState>, StoreError> {
-        self.now().list(user, after, limit).await
-    }
-
-    async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
-        self.now().snapshot(user).await
-    }
-
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
-        self.now().due(now, limit).await
-    }
-
-    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.now().next_deadline().await
-    }
-
-    async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
-        self.now().events(after, limit).await
-    }
-
     fn latest(&self) -> Receiver<Sequence> {
         self.latest.subscribe()
-    }
-
-    async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
-        self.now().reply(request, now).await
-    }
-
-    async fn trim(&self, _now: Timestamp, _keep: Keep) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use prost::Message;
 use roamline_domain::directory::UserLoginTime;
+use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
 use roamline_domain::{LineName, PhoneName, ProfileName};
@@ -128,14 +129,16 @@ impl Peers for Scripted {
             return Err(refused);
         }
         let prepared = Prepared {
-            profile: profile.cloned().unwrap_or_else(|| user_id.parse().unwrap()),
-            configuration: configuration(script.worn.unwrap_or(user_id), user_id),
-            reset: script.reset,
-            lines: vec!["2101".parse().unwrap()],
-            acd_line: script.acd_line.map(|line| line.parse().unwrap()),
-            primary_extension: Some("2101".parse().unwrap()),
-            idle_limit: script.idle_limit,
-            logout_configuration: configuration("as of login", ""),
+            rendering: Rendering {
+                profile: profile.cloned().unwrap_or_else(|| user_id.parse().unwrap()),
+                configuration: configuration(script.worn.unwrap_or(user_id), user_id),
+                reset: script.reset,
+                lines: vec!["2101".parse().unwrap()],
+                acd_line: script.acd_line.map(|line| line.parse().unwrap()),
+                primary_extension: Some("2101".parse().unwrap()),
+                idle_limit: script.idle_limit,
+                logout_configuration: configuration("as of login", ""),
+            },
             contact_centre: script.contact_centre,
             findings: Vec::new(),
         };

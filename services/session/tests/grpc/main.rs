@@ -11,6 +11,7 @@ mod phone_links;
 mod readers;
 mod refreshes;
 mod refused;
+mod repeats;
 mod services;
 mod sessions;
 mod sweeps;

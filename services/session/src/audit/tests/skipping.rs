@@ -1,8 +1,8 @@
 //! Logs that skip places, so that none is given twice, as those of Redis do.
 
-use roamline_domain::phone_state::PhoneState;
-use roamline_domain::{RequestId, SessionId, UserId};
-use roamline_store::{About, Commit, CommitError, EventPage, Keep, Loaded, Reply, Snapshot};
+use roamline_domain::UserId;
+use roamline_store::conformance::through::Through;
+use roamline_store::{EventPage, Snapshot};
 
 use super::*;
 
@@ -21,34 +21,9 @@ impl Skipping {
 }
 
 #[async_trait]
-impl SessionStore for Skipping {
-    async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
-        self.inner.load(about).await
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
-        self.inner.commit(commit).await
-    }
-
-    async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
-        self.inner.tell(events, at).await
-    }
-
-    async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
-        self.inner.phone(phone).await
-    }
-
-    async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
-        self.inner.session(id).await
-    }
-
-    async fn list(
-        &self,
-        user: Option<&UserId>,
-        after: Option<&PhoneName>,
-        limit: u32,
-    ) -> Result<Vec<PhoneState>, StoreError> {
-        self.inner.list(user, after, limit).await
+impl Through for Skipping {
+    fn store(&self) -> Arc<dyn SessionStore> {
+        self.inner.clone()
     }
 
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
@@ -57,16 +32,8 @@ impl SessionStore for Skipping {
         Ok(Snapshot { sequence, ..snapshot })
     }
 
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
-        self.inner.due(now, limit).await
-    }
-
-    async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.next_deadline().await
-    }
-
     async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
-        let last = self.snapshot(None).await?.sequence;
+        let last = Through::snapshot(self, None).await?.sequence;
         if after > last {
             return Err(EventsError::Ahead { after });
         }
@@ -86,18 +53,6 @@ impl SessionStore for Skipping {
         }
         let newer = all.into_iter().filter(|event| event.sequence > after);
         Ok(EventPage { events: newer.take(limit as usize).collect() })
-    }
-
-    fn latest(&self) -> tokio::sync::watch::Receiver<Sequence> {
-        self.inner.latest()
-    }
-
-    async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
-        self.inner.reply(request, now).await
-    }
-
-    async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
-        self.inner.trim(now, keep).await
     }
 }
 
