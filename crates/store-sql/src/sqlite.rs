@@ -1,6 +1,7 @@
 //! How a SQLite file is made and used: one connection writes, four others read and never wait for it.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,7 +68,9 @@ impl SqliteFile {
     }
 
     pub(crate) async fn migrate(&self) -> Result<Vec<String>, OpenError> {
-        create(&self.path)?;
+        create_directory(&self.path)?;
+        let turn = Turn::take(&self.path).await?;
+        create_file(&self.path)?;
         let connection = writer(&self.path, self.options).await.map_err(|error| self.unusable(error))?;
         let failed = |error: DbErr| match is_not_a_database(&error) {
             true => OpenError::NotADatabase { path: self.path.clone() },
@@ -78,6 +81,7 @@ impl SqliteFile {
             Err(error) => Err(failed(error)),
         };
         close(connection).await;
+        drop(turn);
         migrated
     }
 
@@ -86,7 +90,9 @@ impl SqliteFile {
             return Err(OpenError::Pending { database: self.named(), migrations: all_migrations() });
         }
         let failed = |error| self.unusable(error);
+        let turn = Turn::take(&self.path).await?;
         let connection = writer(&self.path, self.options).await.map_err(failed)?;
+        drop(turn);
         up_to_date(&connection, &self.named(), failed).await?;
         let readers = readers(&self.path).await.map_err(failed)?;
         let writer = Writer::new(connection, None);
@@ -113,22 +119,50 @@ async fn close(connection: DatabaseConnection) {
     let _ = connection.close().await;
 }
 
-/// Makes the file before SQLite does, because its journals inherit its mode.
-fn create(path: &Path) -> Result<(), OpenError> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        let made = builder.create(parent);
-        made.map_err(|source| OpenError::CreateDirectory { path: parent.into(), source })?;
+/// The turn of one process, or one store of it, to make a file or to change how it is written: SQLite refuses the
+/// others at once then, without waiting. What is locked is the directory, because whoever closes a file of SQLite's
+/// takes away the locks that his process has on it.
+struct Turn {
+    _directory: File,
+}
+
+impl Turn {
+    async fn take(path: &Path) -> Result<Self, OpenError> {
+        let directory = directory(path).to_path_buf();
+        let failed = |source| OpenError::CreateFile { path: path.into(), source };
+        let locked = tokio::task::spawn_blocking(move || {
+            let directory = File::open(directory)?;
+            directory.lock()?;
+            Ok(directory)
+        });
+        let directory = locked.await.map_err(|error| failed(error.into()))?.map_err(failed)?;
+        Ok(Self { _directory: directory })
     }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn create_directory(path: &Path) -> Result<(), OpenError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.create(directory(path));
+    made.map_err(|source| OpenError::CreateDirectory { path: directory(path).into(), source })
+}
+
+/// Makes the file before SQLite does, because its journals inherit its mode; one that is there is not touched.
+fn create_file(path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
+    options.create_new(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(path);
-    opened.map(drop).map_err(|source| OpenError::CreateFile { path: path.into(), source })
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_file() => Ok(()),
+        made => made.map(drop).map_err(|source| OpenError::CreateFile { path: path.into(), source }),
+    }
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
