@@ -1,10 +1,12 @@
 //! The directory as it is read over and over: what was read is kept in memory, and given again for as long as the
 //! directory has not changed. Whether it has is asked of the store at every read, so that a change is seen at once by
-//! every process; those who ask at the same time share one answer.
+//! every process; those who ask at the same time share one answer. Who can do with what was true a moment ago takes the
+//! last answer, unless this process itself has changed something since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -12,6 +14,7 @@ use jiff::Timestamp;
 use quick_cache::sync::Cache;
 use roamline_domain::directory::{Claim, Key, Kind};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::{Change, DirectoryError, DirectoryStore, ListQuery, StoreError, Stored};
 
@@ -21,6 +24,8 @@ const KEPT: usize = 50_000;
 const MOST: usize = 500;
 /// How often a read is begun anew because the directory has changed in the middle of it.
 const ROUNDS: usize = 3;
+/// How old an answer may be where what was true a moment ago will do (SP-21 asks for 2 s).
+const LATELY: Duration = Duration::from_millis(100);
 
 /// A directory that recalls what was found in it.
 pub struct Recall {
@@ -45,6 +50,8 @@ struct Looked {
     revision: u64,
     /// How many had asked when it began: it answers them all.
     answers: u64,
+    /// When it began; none after a change by this process.
+    at: Option<Instant>,
 }
 
 impl Recall {
@@ -58,11 +65,64 @@ impl Recall {
         let own = self.asked.fetch_add(1, Ordering::SeqCst);
         let mut looked = self.looked.lock().await;
         if looked.answers <= own {
-            let answers = self.asked.load(Ordering::SeqCst);
+            let (answers, at) = (self.asked.load(Ordering::SeqCst), Some(Instant::now()));
             let revision = self.store.revision().await?;
-            *looked = Looked { revision, answers };
+            *looked = Looked { revision, answers, at };
         }
         Ok(looked.revision)
+    }
+
+    /// The revision at an instant that is not long ago, and after every change that this process has made.
+    async fn revision_lately(&self) -> Result<u64, StoreError> {
+        let looked = self.looked.lock().await;
+        match looked.at {
+            Some(at) if at.elapsed() < LATELY => Ok(looked.revision),
+            _ => {
+                drop(looked);
+                self.revision_now().await
+            }
+        }
+    }
+
+    /// Like [`DirectoryStore::find`], as of an instant that is at most 100 ms ago and after every change that was made
+    /// through this process: for what follows the directory, not for what changes it.
+    ///
+    /// # Errors
+    /// As [`DirectoryStore::find`].
+    pub async fn find_lately(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, StoreError> {
+        let revision = self.revision_lately().await?;
+        self.find_from(keys, revision).await
+    }
+
+    /// To be called when this process has changed the directory in another way than by [`DirectoryStore::commit`].
+    pub async fn changed(&self) {
+        self.looked.lock().await.at = None;
+    }
+
+    /// What stands under these keys in that revision, or in a later one.
+    async fn find_from(&self, keys: &[Key], mut revision: u64) -> Result<Vec<Option<Stored>>, StoreError> {
+        for _ in 0..ROUNDS {
+            if keys.len() > MOST {
+                break;
+            }
+            let (mut known, missing) = self.recall(keys, revision);
+            if !missing.is_empty() {
+                let read = self.store.find(&missing).await?;
+                let now = self.revision_now().await?;
+                if now != revision {
+                    revision = now;
+                    continue;
+                }
+                for (key, found) in missing.into_iter().zip(read) {
+                    let found = found.map(Arc::new);
+                    self.kept.insert(key.clone(), Kept { revision, found: found.clone() });
+                    known.insert(key, found);
+                }
+            }
+            let of = |key| known.get(key).and_then(|found| found.as_deref().cloned());
+            return Ok(keys.iter().map(of).collect());
+        }
+        self.store.find(keys).await
     }
 
     /// What is kept of these keys from that revision, and the keys of which nothing is.
@@ -81,27 +141,8 @@ impl Recall {
 #[async_trait]
 impl DirectoryStore for Recall {
     async fn find(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, StoreError> {
-        for _ in 0..ROUNDS {
-            if keys.len() > MOST {
-                break;
-            }
-            let revision = self.revision_now().await?;
-            let (mut known, missing) = self.recall(keys, revision);
-            if !missing.is_empty() {
-                let read = self.store.find(&missing).await?;
-                if self.revision_now().await? != revision {
-                    continue;
-                }
-                for (key, found) in missing.into_iter().zip(read) {
-                    let found = found.map(Arc::new);
-                    self.kept.insert(key.clone(), Kept { revision, found: found.clone() });
-                    known.insert(key, found);
-                }
-            }
-            let of = |key| known.get(key).and_then(|found| found.as_deref().cloned());
-            return Ok(keys.iter().map(of).collect());
-        }
-        self.store.find(keys).await
+        let revision = self.revision_now().await?;
+        self.find_from(keys, revision).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -129,6 +170,8 @@ impl DirectoryStore for Recall {
     }
 
     async fn commit(&self, changes: Vec<Change>, at: Timestamp) -> Result<(), DirectoryError> {
-        self.store.commit(changes, at).await
+        let committed = self.store.commit(changes, at).await;
+        self.changed().await;
+        committed
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -149,4 +150,31 @@ async fn a_read_is_as_of_one_instant_while_others_write() {
     };
     let rest = keys.iter().skip(1).chain(keys.first()).cloned().collect();
     tokio::join!(writer, reader(keys), reader(rest));
+}
+
+/// What follows the directory takes the last answer for a moment; what this process changes it sees at once.
+#[tokio::test(start_paused = true)]
+async fn sp_21_a_change_is_followed_at_once_by_its_own_process_and_within_100_ms_by_others() {
+    let (recall, counted) = recalled();
+    let record = line("2101");
+    let followed = async || {
+        let found = recall.find_lately(&[record.key()]).await.unwrap();
+        found[0].as_ref().map_or(0, |stored| stored.version)
+    };
+    assert_eq!(followed().await, 0);
+    for version in 0..5 {
+        let change =
+            || if version == 0 { create(record.clone()) } else { replace(record.clone(), 2 * version) };
+        made(&recall, vec![change()]).await;
+        assert_eq!(followed().await, 2 * version + 1);
+        let behind = replace(record.clone(), 2 * version + 1);
+        DirectoryStore::commit(&*counted, vec![behind.clone()], at(0)).await.unwrap();
+        tokio::time::advance(Duration::from_millis(99)).await;
+        assert_eq!(followed().await, 2 * version + 1);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(followed().await, 2 * version + 2);
+    }
+    DirectoryStore::commit(&*counted, vec![delete(&record, 10)], at(0)).await.unwrap();
+    recall.changed().await;
+    assert_eq!(followed().await, 0, "what was changed in another way is told");
 }

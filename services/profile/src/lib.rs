@@ -51,6 +51,8 @@ const ATTEMPTS: usize = 256;
 #[derive(Clone)]
 pub struct Profile {
     store: Arc<dyn DirectoryStore>,
+    /// The same, for what may be a moment old.
+    recalled: Arc<Recall>,
     imports: Arc<dyn ImportStore>,
     ids: Ids,
     sessions: Arc<dyn Sessions>,
@@ -62,9 +64,11 @@ pub struct Profile {
 impl Profile {
     /// A service over that store; `clock` dates the changes.
     pub fn new(store: Arc<impl DirectoryStore + ImportStore>, clock: Clock) -> Self {
+        let recalled = Arc::new(Recall::new(store.clone()));
         Self {
-            imports: store.clone(),
-            store: Arc::new(Recall::new(store)),
+            imports: store,
+            store: recalled.clone(),
+            recalled,
             ids: Ids::new(),
             sessions: Arc::new(NoSessions),
             exports: Exports::default(),

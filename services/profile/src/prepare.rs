@@ -1,5 +1,6 @@
 //! What the directory knows about a login or logout that is about to be decided, in three reads at most. It is read anew
-//! for each: a change to a profile is worn at the next login, and a session that is running keeps what it has (DP-10).
+//! for each: a change to a profile is worn at the next login (on other replicas within 100 ms), and a session that is
+//! running keeps what it has (DP-10).
 
 mod logouts;
 mod records;
@@ -103,7 +104,7 @@ impl Profile {
         let user_id = question.user_id.parse::<UserId>();
         let mut keys = vec![Key::service_parameters(), Key::new(Kind::Phone, question.phone.as_str())];
         keys.extend(user_id.as_ref().ok().map(|user_id| Key::new(Kind::User, user_id.as_str())));
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
+        let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let (parameters, etag) = parameters(&found);
         let phone = only::<Phone>(&found).ok_or_else(|| phone_not_found(&question.phone))?;
         let model = may_be_used(&phone, self.catalogue).map_err(|why| phone_refused(&why))?;
@@ -148,7 +149,7 @@ impl Profile {
     pub(crate) async fn try_on(&self, phone: &PhoneName, profile: &ProfileName) -> Result<Worn, Refusal> {
         let profile = Key::new(Kind::UserDeviceProfile, profile.as_str());
         let keys = [Key::service_parameters(), Key::new(Kind::Phone, phone.as_str()), profile.clone()];
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
+        let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let (parameters, _) = parameters(&found);
         let phone = only::<Phone>(&found).ok_or_else(|| phone_not_found(phone))?;
         let model = may_be_used(&phone, self.catalogue).map_err(|why| phone_refused(&why))?;

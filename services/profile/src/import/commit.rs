@@ -40,7 +40,7 @@ impl Profile {
         let import = self.open(&asked.import_id).await?;
         let mut found = Found::default();
         if !asked.prune {
-            match self.imports.commit_import(&import.id, self.clock.now(), asked.validate_only).await {
+            match self.commit_staged(&import.id, asked.validate_only).await {
                 Ok(committed) => return Ok(answer(!asked.validate_only, committed, found)),
                 Err(error) => {
                     let goes_on = self.sort_out(&import.id, error, &mut found, asked.skip_refused).await?;
@@ -51,6 +51,12 @@ impl Profile {
             }
         }
         self.commit_reviewed(&import, asked, found).await
+    }
+
+    async fn commit_staged(&self, id: &str, validate_only: bool) -> Result<Committed, ImportError> {
+        let committed = self.imports.commit_import(id, self.clock.now(), validate_only).await;
+        self.recalled.changed().await;
+        committed
     }
 
     async fn commit_reviewed(
@@ -65,7 +71,7 @@ impl Profile {
             found.problems.extend(copy.problems);
             found.rows.extend(copy.refused);
             let goes_on = if sound {
-                match self.imports.commit_import(&copy.id, self.clock.now(), asked.validate_only).await {
+                match self.commit_staged(&copy.id, asked.validate_only).await {
                     Ok(committed) => {
                         let ended = if asked.validate_only { &copy.id } else { &import.id };
                         self.discard_import(ended).await?;

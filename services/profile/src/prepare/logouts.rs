@@ -76,7 +76,7 @@ impl Profile {
     async fn logouts(&self, names: &[PhoneName]) -> Result<PreparedLogouts, Refusal> {
         let mut keys = vec![Key::service_parameters()];
         keys.extend(names.iter().map(|name| Key::new(Kind::Phone, name.as_str())));
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
+        let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let (parameters, etag) = parameters(&found);
         let resources = found.iter().skip(1).map(|stored| stored.as_ref().map(|stored| &stored.resource));
         let phones: Vec<Result<(&Phone, &PhoneModel), Refusal>> =
@@ -117,7 +117,7 @@ impl Profile {
         let keys: BTreeSet<Key> =
             phones.flat_map(|phone| logout_profile(phone).into_iter().chain(device_pool(phone))).collect();
         let keys: Vec<Key> = keys.into_iter().collect();
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
+        let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let found = keys.into_iter().zip(found);
         Ok(WornLoggedOut(found.filter_map(|(key, stored)| Some((key, stored?.resource))).collect()))
     }

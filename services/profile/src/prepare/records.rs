@@ -49,7 +49,7 @@ impl Profile {
         let mut keys: Vec<Key> = names.iter().map(profile).collect();
         keys.push(Key::new(Kind::DefaultDeviceProfile, phone.model.as_str()));
         keys.extend(logout_profile(phone));
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
+        let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         Ok(Records {
             default: only(&found),
             shared: only(&found),
@@ -81,7 +81,7 @@ impl Profile {
         parameters: ServiceParameters,
     ) -> Result<Around, Refusal> {
         let keys: Vec<Key> = keys.into_iter().collect();
-        let found = self.store.find(&keys).await.map_err(refusal::store)?;
+        let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let mut around = Around::new(parameters);
         found.into_iter().flatten().for_each(|stored| around.add(stored.resource));
         for number in lamps {
