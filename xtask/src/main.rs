@@ -1,9 +1,10 @@
-//! The chores of the project: `cargo xtask test`, `layers`, `gen`, `check`, `baseline`. Each prints what it does and
-//! ends with a status other than 0 when something is wrong.
+//! The chores of the project: `cargo xtask test`, `layers`, `deny`, `advisories`, `gen`, `check`, `baseline`. Each prints
+//! what it does and ends with a status other than 0 when something is wrong.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod baseline;
+mod deny;
 mod layers;
 mod prerequisites;
 mod reference;
@@ -34,6 +35,10 @@ enum Chore {
     },
     /// Prove who may know whom
     Layers,
+    /// Prove that licences, bans and sources of what we depend on are as deny.toml has them
+    Deny,
+    /// Look for known vulnerabilities in what we depend on; needs the database of RustSec, which is on the network
+    Advisories,
     /// Write the generated references
     Gen,
     /// Compare the generated references with what they are made from, and see that every rule has its place and its test
@@ -47,6 +52,8 @@ fn main() -> ExitCode {
     let done = Workspace::find().and_then(|workspace| match cli.chore {
         Chore::Test { full } => test::run(&workspace, full),
         Chore::Layers => layers::run(&workspace),
+        Chore::Deny => deny::run(&workspace, &prerequisites::deny(&workspace)?),
+        Chore::Advisories => deny::advisories(&workspace, &prerequisites::deny(&workspace)?),
         Chore::Gen => reference::write(&workspace),
         Chore::Check => reference::check(&workspace),
         Chore::Baseline => baseline::write(&workspace),

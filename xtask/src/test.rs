@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{layers, prerequisites, reference};
+use crate::{deny, layers, prerequisites, reference};
 
 /// The file that `buf breaking` compares with, below `proto/`.
 pub(crate) const BASELINE: &str = "baseline.binpb";
@@ -28,6 +28,7 @@ pub(crate) fn run(workspace: &Workspace, full: bool) -> Result<()> {
     steps.run("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     steps.run("layers", || layers::run(workspace))?;
     if let Some(tools) = tools {
+        steps.run("deny", || deny::run(workspace, &tools.deny))?;
         let proto = workspace.root.join("proto");
         let buf = |words: &[&str]| step::run(Command::new(&tools.buf).current_dir(&proto).args(words));
         steps.run("buf format", || buf(&["format", "-d", "--exit-code"]))?;
