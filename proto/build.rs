@@ -7,6 +7,11 @@ const SECRETS: &[&str] = &[
     "roamline.auth.v1.Credential",
     "roamline.auth.v1.Credential.kind",
     "roamline.auth.v1.SignInResponse",
+    "roamline.auth.v1.RefreshTokenRequest",
+    "roamline.auth.v1.RefreshTokenResponse",
+    "roamline.auth.v1.SignOutRequest",
+    "roamline.auth.v1.IssueServiceTokenRequest",
+    "roamline.auth.v1.IssueServiceTokenResponse",
     "roamline.profile.v1.DeviceSettings",
 ];
 

@@ -9,8 +9,8 @@ use crate::exit::Failure;
 use crate::output::{Format, Out};
 use crate::tls::TlsOptions;
 use crate::{
-    agent_state, audit, backup, completions, credential, csv, declarative, directory, import, lint, load,
-    locate, login, logout, parameters, phone, phone_service, preview, session, sign_in, speed_dial,
+    agent_state, audit, backup, completions, credential, csv, declarative, directory, import, key, lint,
+    load, locate, login, logout, parameters, phone, phone_service, preview, session, sign_in, speed_dial,
     templates,
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Global {
 enum Command {
     /// Sign in and keep the token for this server
     SignIn(sign_in::SignIn),
+    /// End what `sign-in` began: its tokens are good no more
+    SignOut,
     /// Log a user in at a phone
     Login(login::Login),
     /// Log out whoever is logged in
@@ -131,6 +133,9 @@ enum Command {
     /// PINs and passwords
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Key(key::Key),
     /// Measure logins and logouts at a given rate of arrivals
     Load(load::Load),
     /// Completions for a shell
@@ -183,6 +188,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let (client, out) = (&client, &mut out);
     match cli.command {
         Command::SignIn(args) => sign_in::run(args, client, out).await,
+        Command::SignOut => sign_in::sign_out(client, out).await,
         Command::Login(args) => login::run(args, client, out).await,
         Command::Logout(args) => logout::run(args, client, out).await,
         Command::AgentState(args) => agent_state::run(args, client, out).await,
@@ -212,6 +218,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Apply(args) => declarative::apply(args, client, out).await,
         Command::Diff(args) => declarative::diff(args, client, out).await,
         Command::Credential(args) => credential::run(args, client, out).await,
+        Command::Key(args) => key::run(args, client, out).await,
         Command::Load(args) => load::run(args, client, out).await,
         Command::Completions(_) => Ok(()),
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_proto::auth::{Credential, SignInRequest, SignInResponse, credential::Kind};
+use roamline_proto::auth::{
+    Credential, RefreshTokenRequest, SignInRequest, SignInResponse, SignOutRequest, credential::Kind,
+};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use tokio::sync::Mutex;
@@ -185,6 +187,19 @@ impl Client {
         self.files.sign_in(&self.stored(name, answer))
     }
 
+    /// Ends what `sign-in` began, here and on the server. False where nobody had signed in.
+    pub(crate) async fn sign_out(&self) -> Result<bool, Failure> {
+        let Some(stored) = self.files.signed_in(&self.server, clock::now())? else {
+            self.files.sign_out(&self.server)?;
+            return Ok(false);
+        };
+        let request = SignOutRequest { refresh_token: stored.refresh_token };
+        self.call_as_nobody(|service| async move { AuthServiceClient::new(service).sign_out(request).await })
+            .await?;
+        self.files.sign_out(&self.server)?;
+        Ok(true)
+    }
+
     async fn authorized(&self, channel: &Channel) -> Result<Service, Failure> {
         let header = match self.current_token().await? {
             Some(token) => {
@@ -199,7 +214,7 @@ impl Client {
     async fn current_token(&self) -> Result<Option<String>, Failure> {
         let file = match &self.identity {
             Identity::Nobody => return Ok(None),
-            Identity::SignedIn(token) => return Ok(Some(token.token.clone())),
+            Identity::SignedIn(token) => return self.refreshed(token).await.map(Some),
             Identity::File(file) => file,
         };
         let mut held = self.token.lock().await;
@@ -219,6 +234,35 @@ impl Client {
         Ok(Some(token))
     }
 
+    /// The token that `sign-in` stored, or the next one if its time is over. Another process may have refreshed it.
+    async fn refreshed(&self, first: &StoredToken) -> Result<String, Failure> {
+        let mut held = self.token.lock().await;
+        if let Some(token) = &*held {
+            return Ok(token.clone());
+        }
+        let now = clock::now();
+        let stored = self.files.signed_in(&self.server, now)?.unwrap_or_else(|| first.clone());
+        if stored.is_good(now) {
+            return Ok(stored.token);
+        }
+        let request = RefreshTokenRequest { refresh_token: stored.refresh_token };
+        let refresh = |service| async move { AuthServiceClient::new(service).refresh_token(request).await };
+        let answer = self.call_as_nobody(refresh).await;
+        let answer = answer.map_err(|failure| failure.hint("sign in again with `roamctl sign-in`"))?;
+        let next = StoredToken {
+            server: stored.server,
+            name: stored.name,
+            token: answer.access_token,
+            expires_at: words::timestamp(answer.expire_time.as_ref()).unwrap_or_default(),
+            refresh_token: answer.refresh_token,
+            refresh_expires_at: words::timestamp(answer.refresh_expire_time.as_ref()).unwrap_or_default(),
+        };
+        self.files.sign_in(&next)?;
+        // One that ends too soon to be kept is used once all the same.
+        *held = next.is_good(now).then(|| next.token.clone());
+        Ok(next.token)
+    }
+
     /// Whether the server does not take a token that can be asked for again; drops it then.
     async fn may_sign_in_again(&self, status: &Status) -> bool {
         let Identity::File(file) = &self.identity else { return false };
@@ -236,6 +280,8 @@ impl Client {
             name: name.to_owned(),
             token: answer.access_token.clone(),
             expires_at: words::timestamp(answer.expire_time.as_ref()).unwrap_or_default(),
+            refresh_token: answer.refresh_token.clone(),
+            refresh_expires_at: words::timestamp(answer.refresh_expire_time.as_ref()).unwrap_or_default(),
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_proto::auth::{ChangeCredentialRequest, NewCredential, PrincipalKind, SetCredentialsRequest};
+use roamline_proto::auth::{
+    self as proto, ChangeCredentialRequest, NewCredential, PrincipalKind, RevokeTokensRequest,
+    SetCredentialsRequest,
+};
 
 use crate::cli::{Kind, SecretSource};
 use crate::client::Client;
@@ -19,6 +22,12 @@ pub(crate) enum Credential {
     Set(Set),
     /// Change one's own PIN or password
     Change(Change),
+    /// End every sign-in of somebody: his tokens are good no more
+    RevokeTokens {
+        /// Whose
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
 }
 
 /// Arguments of `credential set`.
@@ -34,6 +43,42 @@ pub(crate) struct Set {
     /// He must change it before he uses it
     #[arg(long)]
     must_change: bool,
+    /// What he is for, in place of what he was for until now; may be given several times
+    #[arg(long = "role", value_enum, value_name = "ROLE")]
+    roles: Vec<Role>,
+}
+
+/// What somebody is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Role {
+    /// Signs himself in and out
+    Agent,
+    /// Sees and ends the sessions of his teams
+    Supervisor,
+    /// Sees everything, ends sessions, sets credentials of users
+    Helpdesk,
+    /// Everything but what is for services
+    Administrator,
+    /// Reads the audit trail, sessions and directory
+    Auditor,
+    /// Acts for others
+    Application,
+    /// Is the link to phones
+    PhoneLink,
+}
+
+impl From<Role> for proto::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Agent => Self::Agent,
+            Role::Supervisor => Self::Supervisor,
+            Role::Helpdesk => Self::Helpdesk,
+            Role::Administrator => Self::Administrator,
+            Role::Auditor => Self::Auditor,
+            Role::Application => Self::Application,
+            Role::PhoneLink => Self::PhoneLink,
+        }
+    }
 }
 
 /// Arguments of `credential change`.
@@ -52,7 +97,19 @@ pub(crate) async fn run(command: Credential, client: &Client, out: &mut Out) -> 
     match command {
         Credential::Set(args) => set(args, client, out).await,
         Credential::Change(args) => change(args, client, out).await,
+        Credential::RevokeTokens { names } => revoke_tokens(names, client, out).await,
     }
+}
+
+async fn revoke_tokens(names: Vec<String>, client: &Client, out: &mut Out) -> Result<(), Failure> {
+    let request = RevokeTokensRequest { names };
+    let answer = client
+        .call(|service| {
+            let request = request.clone();
+            async move { AuthServiceClient::new(service).revoke_tokens(request).await }
+        })
+        .await?;
+    out.message(&answer, |_| "revoked".into())
 }
 
 async fn set(args: Set, client: &Client, out: &mut Out) -> Result<(), Failure> {
@@ -60,6 +117,7 @@ async fn set(args: Set, client: &Client, out: &mut Out) -> Result<(), Failure> {
         credential: Some(secret::read_new(&args.secret, &args.name)?),
         principal_kind: principal_kind(args.kind).into(),
         must_change: args.must_change,
+        roles: args.roles.into_iter().map(|role| proto::Role::from(role).into()).collect(),
         name: args.name,
     };
     let request = SetCredentialsRequest { credentials: vec![credential], validate_only: false };

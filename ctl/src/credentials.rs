@@ -56,6 +56,23 @@ pub(crate) struct StoredToken {
     pub(crate) name: String,
     pub(crate) token: String,
     pub(crate) expires_at: Timestamp,
+    /// What it is traded for the next one with, for whoever signed in without leaving his password.
+    #[serde(default)]
+    pub(crate) refresh_token: String,
+    #[serde(default)]
+    pub(crate) refresh_expires_at: Timestamp,
+}
+
+impl StoredToken {
+    /// Whether it can be sent.
+    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
+        now + BEFORE_THE_END < self.expires_at
+    }
+
+    /// Whether another one can be had for it.
+    pub(crate) fn is_refreshable(&self, now: Timestamp) -> bool {
+        !self.refresh_token.is_empty() && now < self.refresh_expires_at
+    }
 }
 
 /// The tokens that are kept for one server.
@@ -71,9 +88,21 @@ impl TokenFiles {
         Self { directory: ProjectDirs::from("", "", "roamline").map(|dirs| dirs.config_dir().to_owned()) }
     }
 
-    /// What `sign-in` stored for the server, unless it has ended.
+    /// What `sign-in` stored for the server, unless it has ended and cannot be refreshed.
     pub(crate) fn signed_in(&self, server: &str, now: Timestamp) -> Result<Option<StoredToken>, Failure> {
-        self.find(&self.path("sign-in", server, ""), server, now)
+        let found = self.find(&self.path("sign-in", server, ""), server)?;
+        Ok(found.filter(|token| token.is_good(now) || token.is_refreshable(now)))
+    }
+
+    /// Drops what `sign-in` stored.
+    pub(crate) fn sign_out(&self, server: &str) -> Result<(), Failure> {
+        let Some(path) = self.path("sign-in", server, "") else { return Ok(()) };
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::other(format!("cannot remove {}: {error}", path.display())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Stores what `sign-in` got.
@@ -91,8 +120,8 @@ impl TokenFiles {
         name: &str,
         now: Timestamp,
     ) -> Result<Option<StoredToken>, Failure> {
-        let found = self.find(&self.path("cache", server, name), server, now)?;
-        Ok(found.filter(|token| token.name == name))
+        let found = self.find(&self.path("cache", server, name), server)?;
+        Ok(found.filter(|token| token.name == name && token.is_good(now)))
     }
 
     /// Keeps it, where that is possible: without, every command signs in.
@@ -109,17 +138,12 @@ impl TokenFiles {
         }
     }
 
-    fn find(
-        &self,
-        path: &Option<PathBuf>,
-        server: &str,
-        now: Timestamp,
-    ) -> Result<Option<StoredToken>, Failure> {
+    fn find(&self, path: &Option<PathBuf>, server: &str) -> Result<Option<StoredToken>, Failure> {
         let Some(path) = path else { return Ok(None) };
         let Some(text) = read_private(path)? else { return Ok(None) };
         // A file that cannot be read is as good as none.
         let token: Option<StoredToken> = toml::from_str(&text).ok();
-        Ok(token.filter(|token| token.server == server && now + BEFORE_THE_END < token.expires_at))
+        Ok(token.filter(|token| token.server == server))
     }
 
     fn path(&self, kind: &str, server: &str, name: &str) -> Option<PathBuf> {
@@ -181,7 +205,14 @@ mod tests {
     use super::*;
 
     fn token(name: &str, expires_at: Timestamp) -> StoredToken {
-        StoredToken { server: "http://s:1".into(), name: name.into(), token: "t".into(), expires_at }
+        StoredToken {
+            server: "http://s:1".into(),
+            name: name.into(),
+            token: "t".into(),
+            expires_at,
+            refresh_token: String::new(),
+            refresh_expires_at: Timestamp::UNIX_EPOCH,
+        }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -202,6 +233,23 @@ mod tests {
         assert_eq!(name(files.signed_in("http://s:2", at(0))), None);
         files.forget("http://s:1", "admin");
         assert_eq!(name(files.cached("http://s:1", "admin", at(900))), None);
+    }
+
+    #[test]
+    fn a_token_that_can_be_refreshed_is_kept_until_that_ends_and_one_without_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = TokenFiles { directory: Some(directory.path().to_owned()) };
+        let refreshable = StoredToken {
+            refresh_token: "r".into(),
+            refresh_expires_at: at(5000),
+            ..token("agent7", at(1000))
+        };
+        files.sign_in(&refreshable).unwrap();
+        let there = |second| files.signed_in("http://s:1", at(second)).unwrap().is_some();
+        assert!(there(900) && there(4999) && !there(5000));
+        files.sign_out("http://s:1").unwrap();
+        files.sign_out("http://s:1").unwrap();
+        assert!(!there(900));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod directory;
 mod drawing;
 mod exit;
 mod import;
+mod key;
 mod lint;
 mod load;
 mod locate;

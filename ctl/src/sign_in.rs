@@ -1,7 +1,7 @@
-//! `sign-in`: trades a password or PIN for a token and keeps it.
+//! `sign-in` and `sign-out`: trades a password or PIN for tokens and keeps them, and drops them again.
 
 use clap::Args;
-use roamline_proto::auth::{Credential, SignInResponse, credential::Kind};
+use roamline_proto::auth::{Credential, SignInResponse, SignOutResponse, credential::Kind};
 
 use crate::cli::SecretSource;
 use crate::client::Client;
@@ -32,7 +32,7 @@ pub(crate) async fn run(args: SignIn, client: &Client, out: &mut Out) -> Result<
     let answer = client.sign_in(&name, credential).await?;
     client.keep(&name, &answer)?;
     // The token stays where it is kept.
-    let shown = SignInResponse { access_token: String::new(), ..answer };
+    let shown = SignInResponse { access_token: String::new(), refresh_token: String::new(), ..answer };
     out.message(&shown, |answer| {
         format!(
             "signed in to {} as {name} ({}) until {}",
@@ -41,4 +41,13 @@ pub(crate) async fn run(args: SignIn, client: &Client, out: &mut Out) -> Result<
             words::instant(answer.expire_time.as_ref()),
         )
     })
+}
+
+pub(crate) async fn sign_out(client: &Client, out: &mut Out) -> Result<(), Failure> {
+    let server = client.server();
+    let told = match client.sign_out().await? {
+        true => format!("signed out of {server}"),
+        false => format!("nobody had signed in to {server}"),
+    };
+    out.message(&SignOutResponse {}, |_| told)
 }

@@ -98,6 +98,46 @@ async fn signing_in_keeps_the_token_and_does_not_print_it() {
 }
 
 #[tokio::test]
+async fn a_token_that_has_ended_is_refreshed_without_a_password_and_signing_out_drops_it() {
+    let bench = Bench::start().await;
+    let secret = bench.home.path().join("secret");
+    std::fs::write(&secret, "right\n").unwrap();
+    let url = format!("http://{}", bench.address);
+    let sign_in = ["sign-in", "boss", "--secret-file", secret.to_str().unwrap()];
+    let output = bench.run(&sign_in).await;
+    assert!(!stdout(&output).contains("refresh-1"));
+    std::fs::remove_file(bench.home.path().join("admin.toml")).unwrap();
+    let files: Vec<_> =
+        walk(bench.home.path()).filter(|path| path.to_string_lossy().contains("sign-in")).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains("3000-01-01") && !text.contains("right"));
+    let ended = text.replacen("3000-01-01", "2000-01-01", 1);
+    std::fs::write(file, ended).unwrap();
+    for _ in 0..2 {
+        assert_eq!(code(&bench.run(&["--server", &url, "user", "list"]).await), Some(0));
+    }
+    assert_eq!(bench.fake.state.lock().unwrap().calls, ["refresh"]);
+    assert_eq!(code(&bench.run(&["--server", &url, "key", "rotate", "--compromised"]).await), Some(0));
+    assert_eq!(code(&bench.run(&["--server", &url, "credential", "revoke-tokens", "a", "b"]).await), Some(0));
+    assert_eq!(code(&bench.run(&["--server", &url, "sign-out"]).await), Some(0));
+    let calls = bench.fake.state.lock().unwrap().calls.clone();
+    assert_eq!(calls, ["refresh", "rotate true", "revoke a b", "sign-out refresh-2"]);
+    assert!(!file.exists());
+    assert!(stdout(&bench.run(&["--server", &url, "sign-out"]).await).contains("nobody"));
+}
+
+fn walk(directory: &std::path::Path) -> impl Iterator<Item = std::path::PathBuf> {
+    let mut found = vec![directory.to_owned()];
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        found.extend(std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path()));
+        next += 1;
+    }
+    found.into_iter().filter(|path| path.is_file())
+}
+
+#[tokio::test]
 async fn without_a_terminal_a_secret_needs_a_file() {
     let bench = Bench::start().await;
     let output = bench.run(&["login", "me", "--phone", "SEP000DEDAB3566"]).await;

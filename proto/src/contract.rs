@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use prost_reflect::{DescriptorPool, DynamicMessage, ExtensionDescriptor, Value};
 
 use crate::error::{ErrorReason, ReasonFacts};
+use crate::options::{Admission, Reach};
 
 /// All descriptors of the contract.
 #[allow(clippy::expect_used, reason = "the descriptor set is part of the program; a test decodes it")]
@@ -21,8 +22,10 @@ pub const PUBLIC: &str = "public";
 pub struct Rpc {
     /// `/package.Service/Method`, as in the request's path.
     pub path: String,
-    /// The scope a token must carry, or [`PUBLIC`].
+    /// The scope with which a caller reaches everything, or [`PUBLIC`].
     pub required_scope: String,
+    /// Other scopes that open it, and how far each reaches.
+    pub admits: Vec<(String, Reach)>,
     /// The reasons it can give beyond those that any RPC can.
     pub reasons: Vec<ErrorReason>,
     /// `NO_SIDE_EFFECTS`, `IDEMPOTENT` or `IDEMPOTENCY_UNKNOWN`.
@@ -31,9 +34,20 @@ pub struct Rpc {
     pub comment: String,
 }
 
+impl Rpc {
+    /// How far a caller with these scopes reaches: the farthest of what they give, `None` where he is not let in.
+    pub fn reach(&self, has: impl Fn(&str) -> bool) -> Option<Reach> {
+        if self.required_scope == PUBLIC || has(&self.required_scope) {
+            return Some(Reach::Everything);
+        }
+        self.admits.iter().filter(|(scope, _)| has(scope)).map(|(_, reach)| *reach).max()
+    }
+}
+
 /// Every RPC of the contract by its path.
 pub static RPCS: LazyLock<BTreeMap<String, Rpc>> = LazyLock::new(|| {
     let scope = POOL.get_extension_by_name("roamline.options.v1.required_scope");
+    let admits = POOL.get_extension_by_name("roamline.options.v1.admits");
     let reasons = POOL.get_extension_by_name("roamline.options.v1.reasons");
     POOL.services()
         .flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -43,6 +57,7 @@ pub static RPCS: LazyLock<BTreeMap<String, Rpc>> = LazyLock::new(|| {
             let rpc = Rpc {
                 path: path.clone(),
                 required_scope: text(&options, scope.as_ref()),
+                admits: admissions(&options, admits.as_ref()),
                 reasons: numbers(&options, reasons.as_ref()),
                 idempotency: idempotency(&options),
                 comment: comment(method.parent_file().file_descriptor_proto(), method.path()),
@@ -84,6 +99,18 @@ pub fn meaning(reason: ErrorReason) -> String {
 
 fn text(options: &DynamicMessage, extension: Option<&ExtensionDescriptor>) -> String {
     extension.and_then(|e| options.get_extension(e).as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// An admission whose reach is not said admits nobody: it is left out.
+fn admissions(options: &DynamicMessage, extension: Option<&ExtensionDescriptor>) -> Vec<(String, Reach)> {
+    let Some(extension) = extension else { return Vec::new() };
+    let value = options.get_extension(extension);
+    let list = value.as_list().unwrap_or_default();
+    list.iter()
+        .filter_map(|value| value.as_message()?.transcode_to::<Admission>().ok())
+        .map(|admission| (admission.scope.clone(), admission.reach()))
+        .filter(|(_, reach)| *reach != Reach::Unspecified)
+        .collect()
 }
 
 fn numbers(options: &DynamicMessage, extension: Option<&ExtensionDescriptor>) -> Vec<ErrorReason> {
@@ -131,6 +158,33 @@ mod tests {
             let said = method.options().has_field_by_name("idempotency_level");
             assert!(said, "{} declares no idempotency_level", method.full_name());
         }
+    }
+
+    #[test]
+    fn an_rpc_that_admits_other_scopes_says_how_far_each_reaches_and_names_none_twice() {
+        let extension = POOL.get_extension_by_name("roamline.options.v1.admits").unwrap();
+        let methods = POOL.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+        for method in methods {
+            let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+            let rpc = &RPCS[&path];
+            let declared = method.options().get_extension(&extension).as_list().unwrap().len();
+            assert_eq!(rpc.admits.len(), declared, "{path} admits a scope without a reach");
+            let mut scopes: Vec<_> = rpc.admits.iter().map(|(scope, _)| scope).collect();
+            scopes.push(&rpc.required_scope);
+            scopes.sort();
+            assert!(scopes.windows(2).all(|pair| pair[0] != pair[1]), "{path} names a scope twice");
+            assert!(rpc.required_scope != PUBLIC || rpc.admits.is_empty(), "{path} is public");
+        }
+    }
+
+    #[test]
+    fn a_caller_reaches_as_far_as_the_farthest_of_his_scopes() {
+        let rpc = &RPCS["/roamline.session.v1.SessionService/Logout"];
+        let with = |scopes: &'static [&str]| rpc.reach(|scope| scopes.contains(&scope));
+        assert_eq!(with(&["directory.read"]), None);
+        assert_eq!(with(&["session.own"]), Some(Reach::Own));
+        assert_eq!(with(&["session.team", "session.own"]), Some(Reach::Team));
+        assert_eq!(with(&["session.own", "session.manage"]), Some(Reach::Everything));
     }
 
     #[test]

@@ -13,7 +13,9 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 #[allow(missing_docs, clippy::all, clippy::pedantic, clippy::wildcard_imports, unreachable_pub)]
 mod generated {
     pub mod options {
-        pub mod v1 {}
+        pub mod v1 {
+            tonic::include_proto!("roamline.options.v1");
+        }
     }
     pub mod error {
         pub mod v1 {
@@ -41,6 +43,8 @@ mod generated {
 pub use generated::auth::v1 as auth;
 /// `roamline.error.v1`.
 pub use generated::error::v1 as error;
+/// `roamline.options.v1`.
+pub use generated::options::v1 as options;
 /// `roamline.profile.v1`.
 pub use generated::profile::v1 as profile;
 /// `roamline.session.v1`.

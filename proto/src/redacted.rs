@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::auth::{Credential, SignInResponse, credential};
+use crate::auth::{
+    Credential, IssueServiceTokenRequest, IssueServiceTokenResponse, RefreshTokenRequest,
+    RefreshTokenResponse, SignInResponse, SignOutRequest, credential,
+};
 use crate::profile::DeviceSettings;
 
 impl fmt::Debug for credential::Kind {
@@ -29,6 +32,42 @@ impl fmt::Debug for SignInResponse {
     }
 }
 
+impl fmt::Debug for RefreshTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokenRequest").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RefreshTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokenResponse")
+            .field("expire_time", &self.expire_time)
+            .field("scopes", &self.scopes)
+            .field("refresh_expire_time", &self.refresh_expire_time)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SignOutRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignOutRequest").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for IssueServiceTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssueServiceTokenRequest").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for IssueServiceTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssueServiceTokenResponse")
+            .field("expire_time", &self.expire_time)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for DeviceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceSettings")
@@ -47,8 +86,18 @@ mod tests {
     fn no_secret_is_printed() {
         let credential = Credential { kind: Some(credential::Kind::Pin("271828".into())) };
         let settings = DeviceSettings { call_blocking_pin: "271828".into(), ..Default::default() };
-        let answer = SignInResponse { access_token: "271828".into(), ..Default::default() };
-        for printed in [format!("{credential:?}"), format!("{settings:?}"), format!("{answer:?}")] {
+        let secret = || "271828".to_owned();
+        let signed_in =
+            SignInResponse { access_token: secret(), refresh_token: secret(), ..Default::default() };
+        let refreshed =
+            RefreshTokenResponse { access_token: secret(), refresh_token: secret(), ..Default::default() };
+        let service = IssueServiceTokenRequest { service: "session".into(), secret: secret() };
+        for printed in [
+            format!("{credential:?} {settings:?} {signed_in:?} {refreshed:?} {service:?}"),
+            format!("{:?}", RefreshTokenRequest { refresh_token: secret() }),
+            format!("{:?}", SignOutRequest { refresh_token: secret() }),
+            format!("{:?}", IssueServiceTokenResponse { access_token: secret(), ..Default::default() }),
+        ] {
             assert!(!printed.contains("271828"), "{printed}");
         }
     }

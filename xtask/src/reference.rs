@@ -1,6 +1,7 @@
 //! The references that are made from the protos and the sources: `cargo xtask gen` writes them, `cargo xtask check` compares.
 
 mod errors;
+mod rights;
 mod rpcs;
 mod rules;
 
@@ -15,6 +16,7 @@ use crate::workspace::Workspace;
 fn files(rules: &Reference) -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
         ("docs/reference/errors.md", errors::page()?),
+        ("docs/reference/rights.md", rights::page()),
         ("docs/reference/rpcs.md", rpcs::page()),
         ("docs/reference/rules.md", rules.page.clone()),
     ])

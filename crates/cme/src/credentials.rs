@@ -41,7 +41,7 @@ fn credential(kind: PrincipalKind, login: &At<Login>) -> Sourced<NewCredential> 
         name: login.value.name.clone(),
         principal_kind: kind.into(),
         credential: Some(Credential { kind: Some(Kind::Password(login.value.password.clone())) }),
-        must_change: false,
+        ..Default::default()
     };
     Sourced::new(login.line, credential)
 }

@@ -23,12 +23,15 @@ use crate::directory::{
     AddressingMode, DefaultDeviceProfile, Key, Line, LogoutProfile, Phone, Resource, User, UserDeviceProfile,
     UserLoginTime, logout_profile_tags,
 };
-use crate::name::{LineName, ModelName};
+use crate::name::{LineName, ModelName, RecordName};
 use crate::parameters::{LONGEST_LOGIN, ServiceParameters};
 use crate::settings::{DeviceSettings, LineKind, Protocol};
 use crate::violation::Violations;
 pub use known::{Known, LineFacts};
 use settings::{at_most, check_locale};
+
+/// The most teams that a user is in, and the most that he looks after.
+const MOST_TEAMS: usize = 50;
 
 /// What a resource is held against.
 struct Against<'a> {
@@ -191,6 +194,20 @@ fn check_user(user: &User, known: &Against<'_>, found: &mut Violations) {
     }
     if let Some(line) = &user.primary_extension {
         known.line_exists("primary_extension", line, found);
+    }
+    check_teams("teams", &user.teams, found);
+    check_teams("supervised_teams", &user.supervised_teams, found);
+}
+
+fn check_teams(field: &str, teams: &[RecordName], found: &mut Violations) {
+    if teams.len() > MOST_TEAMS {
+        found.add(field, "", format!("has {} teams, more than {MOST_TEAMS}", teams.len()));
+    }
+    let mut seen = HashSet::new();
+    for (index, team) in teams.iter().enumerate() {
+        if !seen.insert(team) {
+            found.add(format!("{field}[{index}]"), "", format!("names {:?} again", team.as_str()));
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Credentials: when one is locked, and what a new one must be (SP-14).
 
+mod age;
+mod allowance;
+mod attempts;
 mod policy;
+mod role;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +12,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use age::MustChange;
+pub use allowance::Allowance;
+pub use attempts::{Attempts, KnownPlace, Tally, place_of};
 pub use policy::CredentialPolicy;
+pub use role::Role;
 
 /// The least length of any secret, in characters; sites with short PINs are taken over as they are.
 pub const LEAST_LENGTH: usize = 4;
@@ -39,43 +47,6 @@ pub enum SecretKind {
     Password,
 }
 
-/// What has happened to a credential lately.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempts {
-    /// Failures since the last success, as far as they add up.
-    pub failures: u32,
-    /// When the last failure was.
-    pub last_failure_at: Option<Timestamp>,
-    /// Until when it is locked; the end of all time where an administrator must set a new one.
-    pub locked_until: Option<Timestamp>,
-}
-
-impl Attempts {
-    /// Whether the credential is locked at `now`.
-    pub fn is_locked(&self, now: Timestamp) -> bool {
-        self.locked_until.is_some_and(|until| now < until)
-    }
-
-    /// After a failure of a principal of that kind at `now`. A failure while it is locked changes nothing: nobody can
-    /// keep a user locked out by trying on.
-    #[must_use]
-    pub fn failed(&self, kind: PrincipalKind, policy: &CredentialPolicy, now: Timestamp) -> Self {
-        if self.is_locked(now) {
-            return self.clone();
-        }
-        let adds_up = self.locked_until.is_none()
-            && self.last_failure_at.is_some_and(|last| after(last, policy.failures_reset_after) > now);
-        let failures = if adds_up { self.failures.saturating_add(1) } else { 1 };
-        let locks = policy.failures_before_lockout > 0 && failures >= policy.failures_before_lockout;
-        Self {
-            failures,
-            last_failure_at: Some(now),
-            locked_until: locks
-                .then(|| policy.lockout_of(kind).map_or(Timestamp::MAX, |time| after(now, time))),
-        }
-    }
-}
-
 /// Why a secret cannot be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WeakSecret {
@@ -91,6 +62,15 @@ pub enum WeakSecret {
     /// Easily guessed.
     #[error("is easily guessed: a repetition, a row such as 1234, or the name (SP-14)")]
     Trivial,
+    /// Too much like the one before.
+    #[error("must differ from the current one in at least {0} characters (SP-14)")]
+    TooAlike(usize),
+    /// One of those before it.
+    #[error("is one of the last {0} that were in use (SP-14)")]
+    UsedBefore(usize),
+    /// Changed again too soon.
+    #[error("was set less than {0} minutes ago and cannot be changed yet (SP-14)")]
+    TooSoon(u64),
 }
 
 /// Whether `secret` has the form of a secret of that kind: what is asked of one that an administrator sets for
@@ -137,6 +117,24 @@ pub fn check_own(
     Ok(())
 }
 
+/// Whether `replacement` differs enough from the secret before it: in so many characters that are replaced, added or
+/// taken away as the policy asks, or in all of its own if it is shorter; never in less than one (SP-14).
+///
+/// # Errors
+/// Why not; the text of the secrets is in no error.
+pub fn check_difference(
+    current: &str,
+    replacement: &str,
+    policy: &CredentialPolicy,
+) -> Result<(), WeakSecret> {
+    let asked = usize::try_from(policy.minimum_changed_characters).unwrap_or(usize::MAX);
+    let least = asked.min(replacement.chars().count()).max(1);
+    if strsim::levenshtein(current, replacement) < least {
+        return Err(WeakSecret::TooAlike(least));
+    }
+    Ok(())
+}
+
 /// Whether a secret is among the first that somebody would try: fewer than three different characters, a group that
 /// is repeated (408408), a row up or down (12345678, fedcba), or the name or its reverse, also as a part where the
 /// name has four characters and more.
@@ -173,40 +171,14 @@ fn next(c: char, d: char) -> bool {
         || (c, d) == ('9', '0')
 }
 
+/// That much later, or the end of time.
 fn after(instant: Timestamp, time: Duration) -> Timestamp {
     instant.checked_add(time).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::login::fixture::at;
-
-    fn failures(times: &[i64]) -> Attempts {
-        let policy = CredentialPolicy::default();
-        times.iter().fold(Attempts::default(), |a, t| a.failed(PrincipalKind::User, &policy, at(*t)))
-    }
-
-    #[test]
-    fn sp_14_the_third_failure_locks_for_half_an_hour() {
-        assert!(!failures(&[0, 1]).is_locked(at(2)));
-        let locked = failures(&[0, 1, 2]);
-        assert!(locked.is_locked(at(2)) && locked.is_locked(at(1801)));
-        assert!(!locked.is_locked(at(2 + 1800)));
-    }
-
-    #[test]
-    fn sp_14_failures_far_apart_do_not_add_up() {
-        assert!(!failures(&[0, 1, 1801, 3700]).is_locked(at(3701)));
-    }
-
-    #[test]
-    fn sp_14_trying_on_does_not_prolong_a_lockout_and_after_it_the_count_starts_anew() {
-        assert_eq!(failures(&[0, 1, 2]), failures(&[0, 1, 2, 3, 900, 1700]));
-        assert!(!failures(&[0, 1, 2, 1803]).is_locked(at(1804)));
-    }
 
     #[test]
     fn sp_14_a_pin_is_what_a_keypad_gives() {
@@ -278,47 +250,19 @@ mod tests {
     }
 
     #[test]
-    fn sp_14_a_lockout_without_an_end_waits_for_an_administrator_but_not_his_own() {
-        let policy = CredentialPolicy {
-            lockout_for: Duration::ZERO,
-            failures_before_lockout: 1,
-            ..Default::default()
+    fn sp_14_a_replacement_differs_in_as_many_characters_as_the_policy_asks() {
+        let check = |current: &str, replacement: &str, minimum_changed_characters: u32| {
+            let policy = CredentialPolicy { minimum_changed_characters, ..CredentialPolicy::default() };
+            check_difference(current, replacement, &policy)
         };
-        let locked = |kind| Attempts::default().failed(kind, &policy, at(0));
-        let years = 100 * 365 * 24 * 3600;
-        assert!(locked(PrincipalKind::User).is_locked(at(years)));
-        let administrator = locked(PrincipalKind::Administrator);
-        assert!(administrator.is_locked(at(1799)) && !administrator.is_locked(at(1800)));
-    }
-
-    #[test]
-    fn sp_14_after_a_lockout_the_count_starts_anew_however_long_failures_add_up() {
-        let policy = CredentialPolicy {
-            failures_reset_after: Duration::from_secs(10 * 3600),
-            ..CredentialPolicy::default()
-        };
-        let after = |times: &[i64]| {
-            times.iter().fold(Attempts::default(), |a, t| a.failed(PrincipalKind::User, &policy, at(*t)))
-        };
-        assert!(after(&[0, 9000, 18_000]).is_locked(at(18_001)));
-        assert!(!after(&[0, 1, 2, 1802, 1803]).is_locked(at(1804)));
-        assert!(after(&[0, 1, 2, 1802, 1803, 1804]).is_locked(at(1805)));
-    }
-
-    #[test]
-    fn sp_14_a_policy_without_a_limit_of_failures_never_locks() {
-        let policy = CredentialPolicy { failures_before_lockout: 0, ..CredentialPolicy::default() };
-        let tried = (0..100).fold(Attempts::default(), |a, t| a.failed(PrincipalKind::User, &policy, at(t)));
-        assert!(!tried.is_locked(at(100)));
-    }
-
-    proptest! {
-        #[test]
-        fn sp_14_whatever_the_attempts_a_lockout_ends(times in prop::collection::vec(0i64..10_000, 0..50)) {
-            let mut times = times;
-            times.sort_unstable();
-            let last = times.last().copied().unwrap_or(0);
-            prop_assert!(!failures(&times).is_locked(at(last + 1800)));
+        for least in [0, 1] {
+            assert_eq!(check("2718", "2718", least), Err(WeakSecret::TooAlike(1)));
+            assert_eq!(check("2718", "2719", least), Ok(()));
         }
+        assert_eq!(check("2718", "3728", 3), Err(WeakSecret::TooAlike(3)));
+        assert_eq!(check("12345678", "23456781", 3), Err(WeakSecret::TooAlike(3)), "a shift is two changes");
+        assert_eq!(check("2718", "271828", 2), Ok(()), "two are added");
+        assert_eq!(check("2718", "3141", 31), Ok(()), "all of them");
+        assert_eq!(check("2718", "2141", 31), Err(WeakSecret::TooAlike(4)));
     }
 }

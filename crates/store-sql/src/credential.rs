@@ -1,64 +1,111 @@
-//! Credentials and signing keys in SQL.
+//! Credentials in SQL.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use roamline_domain::{ClusterId, PrincipalName};
-use roamline_store::{CredentialStore, KeyRecord, Principal, SecretRecord, StoreError};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use roamline_store::{CredentialStore, Principal, SecretRecord, StoreError};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::SqlStore;
 use crate::column::{big, count, from_word, instant, micros, word};
-use crate::entity::{principal, signing_key};
+use crate::entity::principal;
 use crate::error::{Cause, corrupt, failed};
 use crate::write::upsert;
 
 const NAMES: usize = 500;
 
 fn to_row(cluster: &ClusterId, principal: Principal) -> Result<principal::Model, Cause> {
-    let set_at = |secret: &SecretRecord| micros(secret.set_at);
-    let must_change = |secret: &SecretRecord| secret.must_change;
+    let (pin, password) = (parts(principal.pin)?, parts(principal.password)?);
     Ok(principal::Model {
         cluster_id: cluster.to_string(),
         name: principal.name.into(),
         kind: word(&principal.kind)?,
-        pin_must_change: principal.pin.as_ref().map(must_change),
-        pin_set_at: principal.pin.as_ref().map(set_at),
-        pin_hash: principal.pin.map(|secret| secret.hash),
-        password_must_change: principal.password.as_ref().map(must_change),
-        password_set_at: principal.password.as_ref().map(set_at),
-        password_hash: principal.password.map(|secret| secret.hash),
+        pin_hash: pin.hash,
+        pin_must_change: pin.must_change,
+        pin_set_at: pin.set_at,
+        pin_used_at: pin.used_at,
+        pin_history: pin.history,
+        password_hash: password.hash,
+        password_must_change: password.must_change,
+        password_set_at: password.set_at,
+        password_used_at: password.used_at,
+        password_history: password.history,
         attempts: serde_json::to_string(&principal.attempts)?,
         version: big(principal.version)?,
+        roles: list(&principal.roles, principal.roles.is_empty())?,
     })
 }
 
 fn from_row(row: principal::Model) -> Result<Principal, Cause> {
+    let pin = Parts {
+        hash: row.pin_hash,
+        must_change: row.pin_must_change,
+        set_at: row.pin_set_at,
+        used_at: row.pin_used_at,
+        history: row.pin_history,
+    };
+    let password = Parts {
+        hash: row.password_hash,
+        must_change: row.password_must_change,
+        set_at: row.password_set_at,
+        used_at: row.password_used_at,
+        history: row.password_history,
+    };
     Ok(Principal {
         name: row.name.parse()?,
         kind: from_word(row.kind)?,
-        pin: secret(row.pin_hash, row.pin_must_change, row.pin_set_at)?,
-        password: secret(row.password_hash, row.password_must_change, row.password_set_at)?,
+        roles: listed(row.roles)?,
+        pin: secret(pin)?,
+        password: secret(password)?,
         attempts: serde_json::from_str(&row.attempts)?,
         version: count(row.version)?,
     })
 }
 
-fn secret(
+/// The columns of one secret.
+#[derive(Default)]
+struct Parts {
     hash: Option<String>,
     must_change: Option<bool>,
     set_at: Option<i64>,
-) -> Result<Option<SecretRecord>, Cause> {
-    match (hash, must_change, set_at) {
+    used_at: Option<i64>,
+    history: Option<String>,
+}
+
+fn parts(secret: Option<SecretRecord>) -> Result<Parts, Cause> {
+    let Some(secret) = secret else { return Ok(Parts::default()) };
+    Ok(Parts {
+        must_change: Some(secret.must_change),
+        set_at: Some(micros(secret.set_at)),
+        used_at: secret.used_at.map(micros),
+        history: list(&secret.history, secret.history.is_empty())?,
+        hash: Some(secret.hash),
+    })
+}
+
+fn secret(parts: Parts) -> Result<Option<SecretRecord>, Cause> {
+    match (parts.hash, parts.must_change, parts.set_at) {
         (None, None, None) => Ok(None),
-        (Some(hash), Some(must_change), Some(set_at)) => {
-            Ok(Some(SecretRecord { hash, must_change, set_at: instant(set_at)? }))
-        }
+        (Some(hash), Some(must_change), Some(set_at)) => Ok(Some(SecretRecord {
+            hash,
+            must_change,
+            set_at: instant(set_at)?,
+            used_at: parts.used_at.map(instant).transpose()?,
+            history: listed(parts.history)?,
+        })),
         _ => Err("a secret of it is incomplete".into()),
     }
+}
+
+fn list(of: &impl Serialize, is_empty: bool) -> Result<Option<String>, Cause> {
+    Ok(if is_empty { None } else { Some(serde_json::to_string(of)?) })
+}
+
+fn listed<T: DeserializeOwned + Default>(text: Option<String>) -> Result<T, Cause> {
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
 impl SqlStore {
@@ -81,22 +128,6 @@ impl SqlStore {
             versions.extend(rows);
         }
         Ok(versions)
-    }
-
-    async fn read_keys(&self, db: &impl ConnectionTrait) -> Result<Vec<KeyRecord>, StoreError> {
-        use signing_key::Column;
-        let rows = signing_key::Entity::find()
-            .filter(Column::ClusterId.eq(self.cluster.as_str()))
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Kid)
-            .all(db)
-            .await
-            .map_err(failed("a signing key"))?;
-        let read = |row: signing_key::Model| {
-            let created_at = instant(row.created_at).map_err(corrupt(format!("signing key {}", row.kid)))?;
-            Ok(KeyRecord { kid: row.kid, pkcs8: row.pkcs8, created_at })
-        };
-        rows.into_iter().map(read).collect()
     }
 }
 
@@ -129,28 +160,5 @@ impl CredentialStore for SqlStore {
         upsert::<principal::Entity>(&tx, rows.into_values().collect()).await.map_err(&what)?;
         tx.commit().await.map_err(&what)?;
         Ok(true)
-    }
-
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        self.read_keys(&self.readers).await
-    }
-
-    async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
-        let what = failed("a signing key");
-        let tx = self.write(&self.writers.credentials).await?;
-        let mut held = self.read_keys(&tx).await?;
-        if held.is_empty() {
-            let row = |key: KeyRecord| signing_key::Model {
-                cluster_id: self.cluster.to_string(),
-                kid: key.kid,
-                pkcs8: key.pkcs8,
-                created_at: micros(key.created_at),
-            };
-            let rows = keys.into_iter().map(row).collect();
-            upsert::<signing_key::Entity>(&tx, rows).await.map_err(&what)?;
-            held = self.read_keys(&tx).await?;
-        }
-        tx.commit().await.map_err(&what)?;
-        Ok(held)
     }
 }

@@ -112,14 +112,30 @@ table!(
     {
         kind: String, pin_hash: Option<String>, pin_must_change: Option<bool>, pin_set_at: Option<i64>,
         password_hash: Option<String>, password_must_change: Option<bool>, password_set_at: Option<i64>,
-        attempts: String, version: i64,
+        attempts: String, version: i64, roles: Option<String>, pin_used_at: Option<i64>,
+        pin_history: Option<String>, password_used_at: Option<i64>, password_history: Option<String>,
     }
 );
 table!(
     /// Keys that sign tokens.
     signing_key, "signing_key",
     { cluster_id: String, kid: String, },
-    { pkcs8: Vec<u8>, created_at: i64, }
+    { pkcs8: Vec<u8>, created_at: i64, signs_from: Option<i64>, retired_at: Option<i64>, }
+);
+table!(
+    /// Whoever has signed in, with the hashes of his refresh tokens.
+    sign_in, "sign_in",
+    { cluster_id: String, id: String, },
+    {
+        principal: String, secret_kind: String, secret_set_at: i64, seed: Vec<u8>, counter: i64, current: Vec<u8>,
+        previous: Option<Vec<u8>>, refreshed_at: i64, begun_at: i64, ends_at: i64, expires_at: i64,
+    }
+);
+table!(
+    /// Tokens that are good no more; `kind` is `sign-in`, `principal` or `key`.
+    revocation, "revocation",
+    { cluster_id: String, revision: i64, },
+    { kind: String, name: String, signed_until: i64, expires_at: i64, }
 );
 table!(
     /// The audit trail. What a record is found by stands beside its body.

@@ -3,6 +3,8 @@
 mod m0001_first;
 mod m0002_imports;
 mod m0003_audit;
+mod m0004_credentials;
+mod m0005_tokens;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -12,6 +14,12 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First), Box::new(m0002_imports::Imports), Box::new(m0003_audit::Audit)]
+        vec![
+            Box::new(m0001_first::First),
+            Box::new(m0002_imports::Imports),
+            Box::new(m0003_audit::Audit),
+            Box::new(m0004_credentials::Credentials),
+            Box::new(m0005_tokens::Tokens),
+        ]
     }
 }

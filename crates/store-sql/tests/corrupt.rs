@@ -7,15 +7,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use jiff::Timestamp;
 use roamline_domain::audit::{AuditKind, AuditRecord, EventMark, Hash};
-use roamline_domain::credential::{Attempts, PrincipalKind};
+use roamline_domain::credential::{Attempts, PrincipalKind, SecretKind};
 use roamline_domain::directory::{Kind, Resource};
 use roamline_store::conformance::fixture::{
     agent, at, device, line, log_in, log_out, person, phone, profile, reply, request_id, user,
 };
 use roamline_store::{
     AuditPlace, AuditQuery, AuditStep, AuditStore, Change, CredentialStore, DirectoryError, DirectoryStore,
-    EventsError, Expect, ImportError, ImportStore, KeyRecord, ListQuery, Principal, SecretRecord,
-    SessionStore, StageError, StoreError,
+    EventsError, Expect, ImportError, ImportStore, KeyRecord, ListQuery, Principal, Revocation, Revoked,
+    SecretRecord, SessionStore, SignIn, StageError, StoreError, TokenStore,
 };
 use roamline_store_sql::{SqlStore, SqliteOptions, Synchronous};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -37,18 +37,47 @@ async fn filled(store: &Arc<SqlStore>) {
     let delete = Change::Delete { key: profile("p", &[]).key(), version: 1 };
     let staged = vec![(1, put(profile("q", &["2"]))), (1, put(line("2"))), (1, keep), (2, delete)];
     store.stage("id", 1, staged, 3, at(0)).await.unwrap();
-    let secret = SecretRecord { hash: "x".into(), must_change: false, set_at: at(0) };
+    let secret = SecretRecord::new("x".into(), false, at(0));
     let principal = Principal {
         name: "a".parse().unwrap(),
         kind: PrincipalKind::User,
+        roles: [].into(),
         pin: Some(secret.clone()),
         password: Some(secret),
         attempts: Attempts::default(),
         version: 0,
     };
     assert!(store.set_principals(vec![principal]).await.unwrap());
-    store.ensure_keys(vec![KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0) }]).await.unwrap();
+    tokens(store).await;
     store.append(audit_step(store).await).await.unwrap();
+}
+
+async fn tokens(store: &Arc<SqlStore>) {
+    let key = KeyRecord {
+        kid: "k".into(),
+        pkcs8: vec![1],
+        created_at: at(0),
+        signs_from: Some(at(0)),
+        retired_at: Some(at(1)),
+    };
+    assert!(store.swap_keys(&[], vec![key]).await.unwrap());
+    let sign_in = SignIn {
+        id: "s".into(),
+        principal: "a".parse().unwrap(),
+        secret_kind: SecretKind::Pin,
+        secret_set_at: at(0),
+        seed: vec![1],
+        counter: 0,
+        current: vec![1],
+        previous: Some(vec![1]),
+        refreshed_at: at(0),
+        begun_at: at(0),
+        ends_at: at(1),
+        expires_at: at(1),
+    };
+    store.begin_sign_in(sign_in, 1, at(0)).await.unwrap();
+    let of = Revoked::Principal("b".parse().unwrap());
+    store.revoke(vec![Revocation { of, signed_until: at(0), expires_at: at(1) }]).await.unwrap();
 }
 
 async fn audit_step(store: &Arc<SqlStore>) -> AuditStep {
@@ -113,7 +142,9 @@ async fn read_all(store: &Arc<SqlStore>) -> Seen {
     read_import(store, &mut seen).await;
     seen.note(store.principal(&"a".parse().unwrap()).await.err());
     seen.note(store.keys().await.err());
-    seen.note(store.place().await.err());
+    seen.note(store.sign_in("s").await.err());
+    seen.note(store.revocations(0, at(0), 10).await.err());
+    seen.note(AuditStore::place(&**store).await.err());
     seen.note(store.records(&AuditQuery::default(), 0, 10).await.err());
     seen.note(store.recorded(0, 10).await.err());
     seen.note(store.live(None, 10).await.err());

@@ -157,6 +157,8 @@ const FROZEN: &[(&str, &str)] = &[
     ("m0001_first.rs", "bc18fc0c994487b1"),
     ("m0002_imports.rs", "52043d7de141f224"),
     ("m0003_audit.rs", "d057b8036c6c8143"),
+    ("m0004_credentials.rs", "57467e63213851eb"),
+    ("m0005_tokens.rs", "2c1d2aa1b070b1cc"),
 ];
 
 #[test]

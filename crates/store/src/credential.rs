@@ -1,9 +1,11 @@
-//! Credentials and signing keys.
+//! Credentials.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_domain::PrincipalName;
-use roamline_domain::credential::{Attempts, PrincipalKind};
+use roamline_domain::credential::{Attempts, PrincipalKind, Role};
 
 use crate::StoreError;
 
@@ -16,6 +18,25 @@ pub struct SecretRecord {
     pub must_change: bool,
     /// When it was set.
     pub set_at: Timestamp,
+    /// When it was last proven, to the day or so; none where it never was (SP-14: inactivity).
+    pub used_at: Option<Timestamp>,
+    /// PHC strings of those before it, the latest first (SP-14: history).
+    pub history: Vec<String>,
+}
+
+impl SecretRecord {
+    /// A secret that is set at `now`, with none before it.
+    pub fn new(hash: String, must_change: bool, now: Timestamp) -> Self {
+        Self { hash, must_change, set_at: now, used_at: None, history: Vec::new() }
+    }
+
+    /// The same as what follows `before`, whose hash becomes the first of the history; `kept` of them are.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>, kept: usize) -> Self {
+        let Some(before) = before else { return self };
+        let history = std::iter::once(&before.hash).chain(&before.history).take(kept).cloned().collect();
+        Self { history, ..self }
+    }
 }
 
 impl std::fmt::Debug for SecretRecord {
@@ -23,6 +44,7 @@ impl std::fmt::Debug for SecretRecord {
         f.debug_struct("SecretRecord")
             .field("must_change", &self.must_change)
             .field("set_at", &self.set_at)
+            .field("used_at", &self.used_at)
             .finish_non_exhaustive()
     }
 }
@@ -34,6 +56,8 @@ pub struct Principal {
     pub name: PrincipalName,
     /// Whose it is.
     pub kind: PrincipalKind,
+    /// What he is for; empty where the role of his kind holds.
+    pub roles: BTreeSet<Role>,
     /// His PIN.
     pub pin: Option<SecretRecord>,
     /// His password.
@@ -44,24 +68,27 @@ pub struct Principal {
     pub version: u64,
 }
 
-/// A key that signs tokens.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyRecord {
-    /// Key id.
-    pub kid: String,
-    /// Private key, PKCS#8 DER.
-    pub pkcs8: Vec<u8>,
-    /// When it was made; the oldest signs.
-    pub created_at: Timestamp,
-}
+impl Principal {
+    /// Somebody without a secret, who has never been written.
+    pub fn new(name: PrincipalName, kind: PrincipalKind) -> Self {
+        Self {
+            name,
+            kind,
+            roles: BTreeSet::new(),
+            pin: None,
+            password: None,
+            attempts: Attempts::default(),
+            version: 0,
+        }
+    }
 
-impl std::fmt::Debug for KeyRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRecord").field("kid", &self.kid).finish_non_exhaustive()
+    /// What he is for: what he was given, or else the role of his kind.
+    pub fn held_roles(&self) -> BTreeSet<Role> {
+        if self.roles.is_empty() { Role::of(self.kind).into_iter().collect() } else { self.roles.clone() }
     }
 }
 
-/// Credentials and signing keys of a cluster.
+/// Credentials of a cluster.
 #[async_trait]
 pub trait CredentialStore: Send + Sync + 'static {
     /// The principal of that name.
@@ -70,11 +97,4 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// Writes all of these, or none, in one step that survives the process, if each still has the version it carries
     /// (0: there is none of that name). Returns false, with nothing written, when one has moved.
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError>;
-
-    /// All signing keys, the oldest first; keys of the same instant by kid.
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
-
-    /// Adds these keys if there are none at all yet, in one step; of two processes that start at once, one does.
-    /// Returns the keys that hold then.
-    async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError>;
 }

@@ -6,14 +6,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_proto::auth::{GetJsonWebKeySetRequest, JsonWebKey, PrincipalKind};
+use roamline_proto::auth::{
+    GetJsonWebKeySetRequest, JsonWebKey, ListRevocationsRequest, ListRevocationsResponse, PrincipalKind,
+};
+use tokio::sync::Notify;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
+use crate::key_box::{FetchError, KeySource};
+use crate::revocations::RevocationSource;
 use crate::signer::{SignedToken, Signer};
-use crate::verifier::{FetchError, KeySource};
 use crate::{Now, scope};
 
 /// How long a service's own token is good.
@@ -61,7 +66,7 @@ impl Interceptor for Bearer {
     }
 }
 
-/// The token with which one service calls another: signed here, and anew shortly before it ends.
+/// The token with which one service calls another: signed here, and anew shortly before it ends or when the key is replaced.
 pub struct ServiceToken {
     signer: Signer,
     name: String,
@@ -75,11 +80,14 @@ impl ServiceToken {
         Self { signer, name: name.into(), now, current: Mutex::new(None) }
     }
 
-    /// A token that is good for at least a minute; `None` if none can be signed.
+    /// A token of the signer's present key that is good for at least a minute; `None` if none can be signed.
     pub fn current(&self) -> Option<String> {
         let now = (self.now)();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = current.as_ref().filter(|token| token.expires_at.duration_since(now) > RENEW_BEFORE);
+        let is_fresh = |token: &&SignedToken| {
+            token.expires_at.duration_since(now) > RENEW_BEFORE && self.signer.signs_with(&token.kid)
+        };
+        let fresh = current.as_ref().filter(is_fresh);
         if let Some(token) = fresh {
             return Some(token.token.clone());
         }
@@ -118,5 +126,37 @@ impl KeySource for RemoteKeys {
         answer
             .map(|response| response.into_inner().keys)
             .map_err(|status| FetchError(status.message().to_owned()))
+    }
+}
+
+/// The revocations that an auth service elsewhere tells other services.
+pub struct RemoteRevocations {
+    auth: AuthServiceClient<InterceptedService<Channel, Bearer>>,
+    refused: Arc<Notify>,
+}
+
+impl RemoteRevocations {
+    /// Asks the auth service at the other end of `channel`, as the service whose token `bearer` has.
+    pub fn new(channel: Channel, bearer: Bearer) -> Self {
+        Self { auth: AuthServiceClient::with_interceptor(channel, bearer), refused: Arc::default() }
+    }
+
+    /// Tells `refused` whenever the service's token is not believed (any more): its key may be revoked.
+    #[must_use]
+    pub fn telling(self, refused: Arc<Notify>) -> Self {
+        Self { refused, ..self }
+    }
+}
+
+#[async_trait]
+impl RevocationSource for RemoteRevocations {
+    async fn after(&self, revision: u64) -> Result<ListRevocationsResponse, FetchError> {
+        let answer = self.auth.clone().list_revocations(ListRevocationsRequest { after: revision }).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| {
+            if status.code() == Code::Unauthenticated {
+                self.refused.notify_one();
+            }
+            FetchError(status.message().to_owned())
+        })
     }
 }

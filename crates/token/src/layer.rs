@@ -57,7 +57,7 @@ impl CallerLayer {
                 self.verifier.caller(&token, (self.now)(), source).await.map_err(disbelieved)?
             }
         };
-        if rpc.required_scope == PUBLIC || caller.has(&rpc.required_scope) {
+        if rpc.reach(|scope| caller.has(scope)).is_some() {
             return Ok(caller);
         }
         let message = format!("the token lacks the scope {}", rpc.required_scope);

@@ -8,7 +8,10 @@ mod caller;
 mod claims;
 mod client;
 mod jwks;
+mod key_box;
 mod layer;
+mod revocations;
+pub mod role;
 pub mod scope;
 mod signer;
 mod verifier;
@@ -19,12 +22,14 @@ use jiff::Timestamp;
 
 pub use caller::Caller;
 pub use claims::Claims;
-pub use client::{Bearer, RemoteKeys, ServiceToken};
+pub use client::{Bearer, RemoteKeys, RemoteRevocations, ServiceToken};
 pub use jwks::{KeyError, public_key};
+pub use key_box::{FetchError, KeySource};
 pub use layer::{CallerLayer, CallerService};
-pub use scope::scopes_of;
-pub use signer::{SignError, SignedToken, Signer, generate_key};
-pub use verifier::{FetchError, KeySource, TokenError, Verifier};
+pub use revocations::{RevocationSource, Revocations};
+pub use role::{scopes_of, scopes_of_roles};
+pub use signer::{NewToken, SignError, SignedToken, Signer, generate_key};
+pub use verifier::{LEEWAY, TokenError, Verifier};
 
 /// Where a layer or a client reads the time.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;

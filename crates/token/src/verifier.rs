@@ -1,47 +1,32 @@
 //! Verifies tokens locally, with keys that are fetched when one turns up that is not known yet. A token's signature is
-//! checked once; its times are, at every use.
+//! checked once; its times, and whether it is revoked, at every use.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use async_trait::async_trait;
 use aws_lc_rs::digest;
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use quick_cache::sync::Cache;
-use roamline_proto::auth::JsonWebKey;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use roamline_proto::auth::PrincipalKind;
+use tokio::time::{MissedTickBehavior, interval};
 
+use crate::Now;
 use crate::caller::Caller;
 use crate::claims::{Claims, kind_named};
-use crate::jwks::KeySet;
+use crate::key_box::{KeyBox, KeySource};
+use crate::revocations::{RevocationSource, Revocations};
 
 /// The longest token that is looked at.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// How far the clocks of two machines may be apart, in seconds.
-const LEEWAY: i64 = 5;
+/// How far the clocks of two machines may be apart, where nobody says otherwise.
+pub const LEEWAY: Duration = Duration::from_secs(30);
 /// Tokens whose signatures are remembered.
 const REMEMBERED: usize = 20_000;
-/// The keys are fetched at most this often.
-const FETCH_EVERY: Duration = Duration::from_secs(1);
-/// A fetch that takes longer has failed.
-const FETCH_WITHIN: Duration = Duration::from_secs(5);
-
-/// Keys that could not be fetched; the text says why.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct FetchError(pub String);
-
-/// Where public keys are published.
-#[async_trait]
-pub trait KeySource: Send + Sync {
-    /// All keys with which a token may be signed now or soon.
-    async fn fetch(&self) -> Result<Vec<JsonWebKey>, FetchError>;
-}
+/// How often the keys are fetched before anybody asks for one.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
 /// Why a token is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +43,9 @@ pub enum TokenError {
     /// Its time is over.
     #[error("the token has expired")]
     Expired,
+    /// Its sign-in has ended, or all tokens of its principal or its key are refused.
+    #[error("the token has been revoked")]
+    Revoked,
     /// Its time has not come.
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -66,16 +54,14 @@ pub enum TokenError {
     KeysUnavailable,
 }
 
-/// Verifies tokens of one issuer for one audience. Keys that were fetched once stay until others replace them, so that
-/// a publisher that is down stops nobody who has a token.
+/// Verifies tokens of one issuer for one cluster, and for services of it.
 pub struct Verifier {
     validation: Validation,
-    source: Arc<dyn KeySource>,
-    keys: ArcSwap<KeySet>,
-    /// How often the keys have been replaced: what was verified with earlier ones counts no more.
-    replaced: AtomicU64,
+    audience: String,
+    leeway: i64,
+    keys: Arc<KeyBox>,
+    revocations: Revocations,
     verified: Cache<Digest, Verified>,
-    last_fetch: Mutex<Option<Fetch>>,
 }
 
 /// The SHA-256 of a token.
@@ -83,20 +69,19 @@ type Digest = [u8; 32];
 
 /// A token whose signature, issuer and audience are good.
 #[derive(Clone)]
-struct Verified {
+struct Verified(Arc<Known>);
+
+struct Known {
     claims: Arc<Claims>,
+    kid: String,
+    kind: PrincipalKind,
+    scopes: BTreeSet<String>,
     /// By which keys.
     keys: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Fetch {
-    at: Instant,
-    failed: bool,
-}
-
 impl Verifier {
-    /// A verifier with no keys yet: the first token fetches them.
+    /// A verifier with no keys yet: the first token fetches them. `audience` is the cluster with all its services.
     pub fn new(issuer: &str, audience: &str, source: Arc<dyn KeySource>) -> Self {
         let mut validation = Validation::new(Algorithm::ES256);
         validation.set_issuer(&[issuer]);
@@ -107,55 +92,66 @@ impl Verifier {
         validation.validate_nbf = false;
         Self {
             validation,
-            source,
-            keys: ArcSwap::default(),
-            replaced: AtomicU64::new(0),
+            audience: audience.to_owned(),
+            leeway: i64::try_from(LEEWAY.as_secs()).unwrap_or_default(),
+            keys: Arc::new(KeyBox::new(source)),
+            revocations: Revocations::new(),
             verified: Cache::new(REMEMBERED),
-            last_fetch: Mutex::new(None),
         }
     }
 
-    /// The claims of a token that is good at `now`, give or take five seconds.
+    /// Believes tokens for that service of the cluster, too.
+    #[must_use]
+    pub fn of_service(mut self, service: &str) -> Self {
+        let audience = audience_of(&self.audience, service);
+        self.validation.aud.get_or_insert_default().insert(audience);
+        self
+    }
+
+    /// Allows for clocks that are that far apart, in whole seconds.
+    #[must_use]
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = i64::try_from(leeway.as_secs()).unwrap_or(i64::MAX);
+        self
+    }
+
+    /// Obeys these revocations, which somebody else in this process keeps up to date.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = revocations;
+        self
+    }
+
+    /// Follows the revocations that `source` tells, and fetches the keys now and then before anybody needs one, without
+    /// end. It is for a verifier whose keys and revocations are elsewhere; somebody has to run it.
+    pub fn follow(
+        &self,
+        source: Arc<dyn RevocationSource>,
+        now: Now,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (keys, revocations) = (Arc::clone(&self.keys), self.revocations.clone());
+        async move {
+            let refreshing = async {
+                let mut tick = interval(REFRESH_EVERY);
+                tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    tick.tick().await;
+                    keys.refresh().await;
+                }
+            };
+            tokio::select! {
+                () = revocations.follow(&*source, &now) => {}
+                () = refreshing => {}
+            }
+        }
+    }
+
+    /// The claims of a token that is good at `now`, give or take the leeway.
     ///
     /// # Errors
     /// Why it is not believed.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::TooLong);
-        }
-        let claims = self.signed(token).await?;
-        let second = now.as_second();
-        if second >= claims.exp.saturating_add(LEEWAY) {
-            return Err(TokenError::Expired);
-        }
-        if second < claims.nbf.saturating_sub(LEEWAY) {
-            return Err(TokenError::NotYetValid);
-        }
-        Ok(claims)
-    }
-
-    /// The claims of a token that was signed by this cluster for this cluster, at whatever time.
-    async fn signed(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
-        let digest = digest(token);
-        let keys = self.replaced.load(Ordering::SeqCst);
-        if let Some(known) = self.verified.get(&digest)
-            && known.keys == keys
-        {
-            return Ok(known.claims);
-        }
-        let claims = Arc::new(self.decode(token).await?);
-        // Keys that were replaced meanwhile count as the earlier ones: the next use verifies anew.
-        self.verified.insert(digest, Verified { claims: Arc::clone(&claims), keys });
-        Ok(claims)
-    }
-
-    async fn decode(&self, token: &str) -> Result<Claims, TokenError> {
-        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
-        if header.alg != Algorithm::ES256 {
-            return Err(TokenError::Untrusted);
-        }
-        let key = self.key(&header.kid.ok_or(TokenError::Malformed)?).await?;
-        Ok(decode::<Claims>(token, &key, &self.validation).map_err(|error| refused(&error))?.claims)
+        Ok(Arc::clone(&self.known(token, now).await?.claims))
     }
 
     /// The caller behind a token that is good at `now`.
@@ -168,57 +164,67 @@ impl Verifier {
         now: Timestamp,
         source: Option<SocketAddr>,
     ) -> Result<Caller, TokenError> {
-        let claims = self.verify(token, now).await?;
+        let known = self.known(token, now).await?;
+        Ok(Caller { name: known.claims.sub.clone(), kind: known.kind, scopes: known.scopes.clone(), source })
+    }
+
+    /// What a token says that is good at `now`. One that is good no more is not remembered either.
+    async fn known(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let digest = digest(token);
+        let known = self.signed(token, digest).await?;
+        let (claims, second) = (&known.claims, now.as_second());
+        if second < claims.nbf.saturating_sub(self.leeway) {
+            return Err(TokenError::NotYetValid);
+        }
+        let ended = if second >= claims.exp.saturating_add(self.leeway) {
+            TokenError::Expired
+        } else if self.revocations.include(&known.kid, claims) {
+            TokenError::Revoked
+        } else {
+            return Ok(known);
+        };
+        self.verified.remove(&digest);
+        Err(ended)
+    }
+
+    /// What a token says that was signed by this cluster for us, at whatever time.
+    async fn signed(&self, token: &str, digest: Digest) -> Result<Arc<Known>, TokenError> {
+        let keys = self.keys.replaced();
+        if let Some(Verified(known)) = self.verified.get(&digest)
+            && known.keys == keys
+        {
+            return Ok(known);
+        }
+        let (kid, claims) = self.decode(token).await?;
         let kind = kind_named(&claims.kind).ok_or(TokenError::Malformed)?;
         if claims.sub.is_empty() {
             return Err(TokenError::Malformed);
         }
         let scopes = claims.scope.split_ascii_whitespace().map(str::to_owned).collect();
-        Ok(Caller { name: claims.sub.clone(), kind, scopes, source })
+        // Keys that were replaced meanwhile count as the earlier ones: the next use verifies anew.
+        let known = Arc::new(Known { claims: Arc::new(claims), kid, kind, scopes, keys });
+        self.verified.insert(digest, Verified(Arc::clone(&known)));
+        Ok(known)
     }
 
-    async fn key(&self, kid: &str) -> Result<DecodingKey, TokenError> {
-        if let Some(key) = self.keys.load().get(kid) {
-            return Ok(key.clone());
+    async fn decode(&self, token: &str) -> Result<(String, Claims), TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+        if header.alg != Algorithm::ES256 {
+            return Err(TokenError::Untrusted);
         }
-        // One fetches; the others wait here and find what he brought.
-        let mut last = self.last_fetch.lock().await;
-        if let Some(key) = self.keys.load().get(kid) {
-            return Ok(key.clone());
-        }
-        let fetch = match *last {
-            Some(fetch) if fetch.at.elapsed() < FETCH_EVERY => fetch,
-            _ => self.fetch().await,
-        };
-        *last = Some(fetch);
-        match self.keys.load().get(kid) {
-            Some(key) => Ok(key.clone()),
-            None if fetch.failed => Err(TokenError::KeysUnavailable),
-            None => Err(TokenError::Untrusted),
-        }
+        let kid = header.kid.ok_or(TokenError::Malformed)?;
+        let key = self.keys.get(&kid).await?;
+        let claims = decode::<Claims>(token, &key, &self.validation).map_err(|error| refused(&error))?.claims;
+        Ok((kid, claims))
     }
+}
 
-    async fn fetch(&self) -> Fetch {
-        let fetched = tokio::time::timeout(FETCH_WITHIN, self.source.fetch()).await;
-        let failed = match fetched {
-            Ok(Ok(keys)) => {
-                if !self.keys.load().is_of(&keys) {
-                    self.keys.store(Arc::new(KeySet::of(&keys)));
-                    self.replaced.fetch_add(1, Ordering::SeqCst);
-                }
-                false
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the keys that verify tokens cannot be fetched");
-                true
-            }
-            Err(_) => {
-                tracing::warn!("the keys that verify tokens were not answered in time");
-                true
-            }
-        };
-        Fetch { at: Instant::now(), failed }
-    }
+/// What a token for one service of a cluster names as its audience.
+pub(crate) fn audience_of(cluster: &str, service: &str) -> String {
+    format!("{cluster}/{service}")
 }
 
 fn digest(token: &str) -> Digest {

@@ -85,10 +85,10 @@ async fn a_token_is_good_from_its_time_until_its_end_by_the_clock_that_is_given(
     let signer = signer("a");
     let verifier = Verifier::new(CLUSTER, CLUSTER, Published::of(&[&signer]));
     let token = token(&signer);
-    assert_eq!(verifier.verify(&token, at(-6)).await, Err(TokenError::NotYetValid));
-    assert!(verifier.verify(&token, at(-5)).await.is_ok());
-    assert!(verifier.verify(&token, at(3604)).await.is_ok());
-    assert_eq!(verifier.verify(&token, at(3605)).await, Err(TokenError::Expired));
+    assert_eq!(verifier.verify(&token, at(-31)).await, Err(TokenError::NotYetValid));
+    assert!(verifier.verify(&token, at(-30)).await.is_ok());
+    assert!(verifier.verify(&token, at(3629)).await.is_ok());
+    assert_eq!(verifier.verify(&token, at(3630)).await, Err(TokenError::Expired));
 }
 
 #[tokio::test]
@@ -174,11 +174,11 @@ async fn a_token_that_was_good_is_refused_once_its_time_is_over() {
     let signer = signer("a");
     let verifier = Verifier::new(CLUSTER, CLUSTER, Published::of(&[&signer]));
     let token = token(&signer);
-    for second in [1, 3604] {
+    for second in [1, 3629] {
         assert!(verifier.verify(&token, at(second)).await.is_ok());
     }
-    assert_eq!(verifier.verify(&token, at(3605)).await, Err(TokenError::Expired));
-    assert_eq!(verifier.verify(&token, at(-6)).await, Err(TokenError::NotYetValid));
+    assert_eq!(verifier.verify(&token, at(3630)).await, Err(TokenError::Expired));
+    assert_eq!(verifier.verify(&token, at(-31)).await, Err(TokenError::NotYetValid));
 }
 
 #[tokio::test]
@@ -193,9 +193,13 @@ async fn a_service_token_is_signed_anew_before_it_ends() {
     *now.lock().unwrap() = at(241);
     let second = source.current().unwrap();
     assert_ne!(second, first);
+    signer.replace("b", &generate_key().unwrap()).unwrap();
+    let third = source.current().unwrap();
+    assert_ne!(third, second, "the key may have been replaced because it is known to others");
+    assert_eq!(source.current().unwrap(), third);
 
     let verifier = Verifier::new(CLUSTER, CLUSTER, Published::of(&[&signer]));
-    let caller = verifier.caller(&second, at(250), None).await.unwrap();
+    let caller = verifier.caller(&third, at(250), None).await.unwrap();
     assert!(caller.has("directory.resolve") && caller.has("credential.verify"));
     assert_eq!((caller.name.as_str(), caller.kind), ("session", PrincipalKind::Unspecified));
 }

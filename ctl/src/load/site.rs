@@ -128,7 +128,7 @@ fn pin(index: usize) -> NewCredential {
         name: user(index),
         principal_kind: PrincipalKind::User.into(),
         credential: Some(Credential { kind: Some(credential::Kind::Pin(PIN.into())) }),
-        must_change: false,
+        ..Default::default()
     }
 }
 

@@ -94,7 +94,57 @@ impl AuthService for Fake {
             expire_time: Some(prost_types::Timestamp { seconds: 32_503_680_000, nanos: 0 }),
             scopes: Vec::new(),
             principal_kind: PrincipalKind::Administrator.into(),
+            refresh_token: format!("refresh-{}", state.sign_ins),
+            refresh_expire_time: Some(prost_types::Timestamp { seconds: 32_503_680_000, nanos: 0 }),
+            ..Default::default()
         }))
+    }
+
+    async fn refresh_token(&self, request: Request<RefreshTokenRequest>) -> Answer<RefreshTokenResponse> {
+        let mut state = self.state.lock().unwrap();
+        if request.into_inner().refresh_token != format!("refresh-{}", state.sign_ins) {
+            return Err(Refusal::new(ErrorReason::RefreshTokenRefused, "good no more").into());
+        }
+        state.sign_ins += 1;
+        state.calls.push("refresh".into());
+        Ok(Response::new(RefreshTokenResponse {
+            access_token: format!("token-{}", state.sign_ins),
+            expire_time: Some(prost_types::Timestamp { seconds: 32_503_680_000, nanos: 0 }),
+            refresh_token: format!("refresh-{}", state.sign_ins),
+            refresh_expire_time: Some(prost_types::Timestamp { seconds: 32_503_680_000, nanos: 0 }),
+            ..Default::default()
+        }))
+    }
+
+    async fn sign_out(&self, request: Request<SignOutRequest>) -> Answer<SignOutResponse> {
+        self.call(format!("sign-out {}", request.into_inner().refresh_token));
+        Ok(Response::new(SignOutResponse {}))
+    }
+
+    async fn revoke_tokens(&self, request: Request<RevokeTokensRequest>) -> Answer<RevokeTokensResponse> {
+        self.authorize(&request)?;
+        self.call(format!("revoke {}", request.into_inner().names.join(" ")));
+        Ok(Response::new(RevokeTokensResponse {}))
+    }
+
+    async fn list_revocations(&self, _: Request<ListRevocationsRequest>) -> Answer<ListRevocationsResponse> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn rotate_signing_keys(
+        &self,
+        request: Request<RotateSigningKeysRequest>,
+    ) -> Answer<RotateSigningKeysResponse> {
+        self.authorize(&request)?;
+        self.call(format!("rotate {}", request.into_inner().compromised));
+        Ok(Response::new(RotateSigningKeysResponse { current_kid: "k2".into(), next_kid: "k3".into() }))
+    }
+
+    async fn issue_service_token(
+        &self,
+        _: Request<IssueServiceTokenRequest>,
+    ) -> Answer<IssueServiceTokenResponse> {
+        Err(Status::unimplemented(""))
     }
 
     async fn change_credential(

@@ -1,7 +1,7 @@
 //! The first administrator of a cluster.
 
 use roamline_domain::PrincipalName;
-use roamline_domain::credential::{Attempts, PrincipalKind};
+use roamline_domain::credential::PrincipalKind;
 use roamline_store::{Principal, SecretRecord};
 use secrecy::SecretString;
 
@@ -22,14 +22,11 @@ impl Service {
         if self.store.principal(name).await?.is_some() {
             return Ok(false);
         }
-        let hash = self.hasher.hash(password.clone()).await.map_err(BuildError::Hashing)?;
+        let place = self.hasher.admit(None).map_err(BuildError::Hashing)?;
+        let hash = self.hasher.hash(&place, password.clone()).await.map_err(BuildError::Hashing)?;
         let administrator = Principal {
-            name: name.clone(),
-            kind: PrincipalKind::Administrator,
-            pin: None,
-            password: Some(SecretRecord { hash, must_change: false, set_at: self.clock.now() }),
-            attempts: Attempts::default(),
-            version: 0,
+            password: Some(SecretRecord::new(hash, false, self.clock.now())),
+            ..Principal::new(name.clone(), PrincipalKind::Administrator)
         };
         Ok(self.store.set_principals(vec![administrator]).await?)
     }

@@ -1,21 +1,27 @@
 //! Setting and changing credentials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use roamline_domain::credential::{Attempts, PrincipalKind, SecretKind, check_form, check_own};
+use roamline_domain::credential::{
+    Attempts, CredentialPolicy, PrincipalKind, Role, SecretKind, WeakSecret, check_difference, check_form,
+    check_own,
+};
 use roamline_domain::{PrincipalName, Violations};
 use roamline_store::{Principal, SecretRecord};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Service;
 use crate::error::AuthError;
-use crate::sign_in::{COMMITS, Proof, secret_mut, secret_of};
+use crate::hashing::Place;
+use crate::sign_in::{COMMITS, Proof, is_same_secret, must_change, secret_of};
 
 /// A credential to be set, well-formed but not yet checked against policy and store.
 pub(crate) struct Wanted {
     pub(crate) name: PrincipalName,
     pub(crate) kind: PrincipalKind,
+    /// What he is for; empty leaves it as it is.
+    pub(crate) roles: BTreeSet<Role>,
     pub(crate) secret_kind: SecretKind,
     pub(crate) secret: SecretString,
     pub(crate) must_change: bool,
@@ -26,6 +32,7 @@ struct Hashed {
     index: usize,
     name: PrincipalName,
     kind: PrincipalKind,
+    roles: BTreeSet<Role>,
     secret_kind: SecretKind,
     record: SecretRecord,
 }
@@ -39,20 +46,30 @@ impl Service {
         validate_only: bool,
     ) -> Result<(), AuthError> {
         check_forms(&wanted)?;
-        self.load(wanted.iter().enumerate().map(|(index, item)| (index, &item.name, item.kind))).await?;
+        let items = wanted.iter().enumerate().map(|(index, item)| (index, &item.name, item.kind));
+        let before = self.load(items).await?;
         if validate_only || wanted.is_empty() {
             return Ok(());
         }
         let hashed = self.hash_all(wanted).await?;
+        let kept = kept(&self.policy.load());
+        // Secrets and sign-ins change in two steps. The sign-ins end before the write, so that whoever set a secret anew
+        // because of stolen tokens is rid of them even if nothing after the write comes to pass; and again after it, as
+        // somebody may sign in with the old one in between. A sign-in that ends for nothing costs its owner a sign-in.
+        self.end_all(known(&before)).await?;
         for _ in 0..COMMITS {
             let mut principals = self.load(hashed.iter().map(|h| (h.index, &h.name, h.kind))).await?;
             for item in &hashed {
                 let Some(principal) = principals.get_mut(&item.name) else { continue };
                 principal.attempts = Attempts::default();
-                set(principal, item.secret_kind, item.record.clone());
+                if !item.roles.is_empty() {
+                    principal.roles.clone_from(&item.roles);
+                }
+                set(principal, item.secret_kind, item.record.clone(), kept);
             }
+            let names = known(&principals);
             if self.store.set_principals(principals.into_values().collect()).await? {
-                return Ok(());
+                return self.end_all(names).await;
             }
         }
         Err(AuthError::Contended)
@@ -64,34 +81,52 @@ impl Service {
         proof: &Proof,
         replacement: SecretString,
     ) -> Result<(), AuthError> {
-        let mut weak = Violations::new();
         let (policy, name) = (self.policy.load_full(), proof.name.as_str());
-        if let Err(error) = check_own(proof.kind, replacement.expose_secret(), name, &policy) {
-            weak.add("replacement", "SP-14", error.to_string());
-        } else if replacement.expose_secret() == proof.secret.expose_secret() {
-            weak.add("replacement", "SP-14", "must differ from the current one");
-        }
-        weak.none_or(()).map_err(AuthError::TooWeak)?;
+        check_own(proof.kind, replacement.expose_secret(), name, &policy).map_err(weak)?;
+        let current = proof.secret.expose_secret();
+        check_difference(current, replacement.expose_secret(), &policy).map_err(weak)?;
 
         let proven = self.prove(proof).await?;
-        let old = secret_of(&proven, proof.kind).map(|secret| secret.hash.clone());
-        let _place = self.hasher.admit()?;
-        let hash = self.hasher.hash(replacement).await?;
-        let record = SecretRecord { hash, must_change: false, set_at: self.clock.now() };
+        let old = secret_of(&proven, proof.kind).ok_or(AuthError::Refused)?;
+        let now = self.clock.now();
+        if must_change(&proven, proof.kind, &policy, now).is_none() {
+            policy.check_interval(old.set_at, now).map_err(weak)?;
+        }
+        let place = self.hasher.admit(proof.from.source)?;
+        self.check_history(&place, old, &replacement, &policy, name).await?;
+        let record = SecretRecord::new(self.hasher.hash(&place, replacement).await?, false, now);
+        // Before the write and after it, as where secrets are set.
+        self.end_all(vec![proof.name.clone()]).await?;
         for _ in 0..COMMITS {
             let Some(mut principal) = self.store.principal(&proof.name).await? else { break };
             // Somebody else set it meanwhile: what was proven is no longer what holds.
-            if secret_of(&principal, proof.kind).map(|secret| &secret.hash) != old.as_ref() {
+            if !secret_of(&principal, proof.kind).is_some_and(|secret| is_same_secret(secret, old)) {
                 return Err(AuthError::Refused);
             }
-            if let Some(secret) = secret_mut(&mut principal, proof.kind) {
-                *secret = record.clone();
-            }
+            set(&mut principal, proof.kind, record.clone(), kept(&policy));
             if self.store.set_principals(vec![principal]).await? {
-                return Ok(());
+                return self.end_all(vec![proof.name.clone()]).await;
             }
         }
         Err(AuthError::Contended)
+    }
+
+    /// That the replacement is none of the last ones, each compared in its turn: at most 25 (SP-14).
+    async fn check_history(
+        &self,
+        place: &Place,
+        current: &SecretRecord,
+        replacement: &SecretString,
+        policy: &CredentialPolicy,
+        name: &str,
+    ) -> Result<(), AuthError> {
+        let most = usize::try_from(policy.history).unwrap_or(usize::MAX);
+        for hash in current.history.iter().take(most) {
+            if self.hasher.verify(place, replacement.clone(), Some(hash), name).await?.matches {
+                return Err(weak(WeakSecret::UsedBefore(most)));
+            }
+        }
+        Ok(())
     }
 
     /// The principals of those names as they are, or new ones; refused if one is of another kind (DP-16).
@@ -104,14 +139,8 @@ impl Service {
             if principals.contains_key(name) {
                 continue;
             }
-            let principal = self.store.principal(name).await?.unwrap_or_else(|| Principal {
-                name: name.clone(),
-                kind,
-                pin: None,
-                password: None,
-                attempts: Attempts::default(),
-                version: 0,
-            });
+            let known = self.store.principal(name).await?;
+            let principal = known.unwrap_or_else(|| Principal::new(name.clone(), kind));
             if principal.kind != kind {
                 by.get_or_insert(principal.kind);
                 taken.add(
@@ -130,21 +159,26 @@ impl Service {
 
     /// Hashes side by side, each in its turn with those of everybody else.
     async fn hash_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Hashed>, AuthError> {
-        let _place = self.hasher.admit()?;
         let (now, policy) = (self.clock.now(), self.policy.load_full());
-        let policy = &policy;
+        let (place, policy) = (&self.hasher.admit(None)?, &policy);
         stream::iter(wanted.into_iter().enumerate())
             .map(|(index, item)| async move {
-                let hash = self.hasher.hash(item.secret).await?;
+                let hash = self.hasher.hash(place, item.secret).await?;
                 let must_change = item.must_change || policy.must_be_changed_first(item.kind);
-                let record = SecretRecord { hash, must_change, set_at: now };
-                let Wanted { name, kind, secret_kind, .. } = item;
-                Ok(Hashed { index, name, kind, secret_kind, record })
+                let record = SecretRecord::new(hash, must_change, now);
+                let Wanted { name, kind, roles, secret_kind, .. } = item;
+                Ok(Hashed { index, name, kind, roles, secret_kind, record })
             })
             .buffer_unordered(self.hasher.concurrency())
             .try_collect()
             .await
     }
+}
+
+/// Those of them who may have tokens: who is new has none yet.
+fn known(principals: &BTreeMap<PrincipalName, Principal>) -> Vec<PrincipalName> {
+    let known = principals.values().filter(|principal| principal.version > 0);
+    known.map(|principal| principal.name.clone()).collect()
 }
 
 fn check_forms(wanted: &[Wanted]) -> Result<(), AuthError> {
@@ -157,9 +191,21 @@ fn check_forms(wanted: &[Wanted]) -> Result<(), AuthError> {
     weak.none_or(()).map_err(AuthError::TooWeak)
 }
 
-fn set(principal: &mut Principal, kind: SecretKind, record: SecretRecord) {
-    match kind {
-        SecretKind::Pin => principal.pin = Some(record),
-        SecretKind::Password => principal.password = Some(record),
-    }
+fn weak(error: WeakSecret) -> AuthError {
+    let mut weak = Violations::new();
+    weak.add("replacement", "SP-14", error.to_string());
+    AuthError::TooWeak(weak)
+}
+
+/// Former secrets that are kept. One is, whatever the policy: it tells a secret that was set anew from a first one.
+fn kept(policy: &CredentialPolicy) -> usize {
+    usize::try_from(policy.history).unwrap_or(usize::MAX).max(1)
+}
+
+fn set(principal: &mut Principal, kind: SecretKind, record: SecretRecord, kept: usize) {
+    let secret = match kind {
+        SecretKind::Pin => &mut principal.pin,
+        SecretKind::Password => &mut principal.password,
+    };
+    *secret = Some(record.after(secret.as_ref(), kept));
 }

@@ -1,7 +1,11 @@
 //! What can go wrong, in this service's own words.
 
+use std::time::Duration;
+
+use std::path::PathBuf;
+
 use roamline_domain::Violations;
-use roamline_domain::credential::PrincipalKind;
+use roamline_domain::credential::{MustChange, PrincipalKind};
 use roamline_store::StoreError;
 
 use crate::hashing::HashingError;
@@ -18,7 +22,13 @@ pub enum BuildError {
     /// No secret can be hashed.
     #[error("secrets cannot be hashed")]
     Hashing(#[source] HashingError),
-    /// The keys in the store are none, or none can be made.
+    /// The file that encrypts signing keys cannot be used.
+    #[error("auth.tokens.key_encryption_file: {}: {}", .0.display(), .1)]
+    KeyEncryption(PathBuf, String),
+    /// The file with the secrets of services cannot be used.
+    #[error("auth.services.secret_file: {}: {}", .0.display(), .1)]
+    ServiceSecrets(PathBuf, String),
+    /// The keys in the store are none, or none can be made, or they are encrypted with another key.
     #[error("the signing key {0} is not usable")]
     Key(String),
     /// The system gives no randomness.
@@ -38,9 +48,12 @@ pub(crate) enum AuthError {
     /// Unknown, locked or wrong; nobody is told which.
     #[error("the credential is refused")]
     Refused,
+    /// A refresh token that is unknown, spent, expired or revoked.
+    #[error("the refresh token is good no more")]
+    RefreshRefused,
     /// Right, but not to be used before it is changed.
     #[error("the credential must be changed before it is used")]
-    MustChange,
+    MustChange(MustChange),
     /// New secrets that break the policy.
     #[error("the new credential is too weak: {0}")]
     TooWeak(Violations),
@@ -50,9 +63,12 @@ pub(crate) enum AuthError {
     /// Names that credentials of another kind have (DP-16); the kind is that of the first.
     #[error("a name is taken: {0}")]
     Exists(Violations, PrincipalKind),
-    /// More to hash than can wait.
+    /// More to hash than can wait; when to come back.
     #[error("too many requests at once")]
-    Busy,
+    Busy(Duration),
+    /// Too many failures from there; when the next try is looked at.
+    #[error("too many failures")]
+    Throttled(Duration),
     /// The same credential is changed by too many at once.
     #[error("the credential is being changed by others")]
     Contended,
@@ -67,8 +83,17 @@ pub(crate) enum AuthError {
 impl From<HashingError> for AuthError {
     fn from(error: HashingError) -> Self {
         match error {
-            HashingError::Busy => Self::Busy,
+            HashingError::Busy(wait) => Self::Busy(wait),
             HashingError::Failed => Self::Fault("a secret cannot be hashed"),
+        }
+    }
+}
+
+impl From<AuthError> for BuildError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Store(error) => Self::Store(error),
+            _ => Self::Key("current".to_owned()),
         }
     }
 }

@@ -2,21 +2,32 @@
 
 mod policy;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use roamline_proto::auth::auth_service_server::AuthService;
 use roamline_proto::auth::{
     ChangeCredentialRequest, ChangeCredentialResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
-    SetCredentialsRequest, SetCredentialsResponse, SignInRequest, SignInResponse, VerifyCredentialRequest,
+    IssueServiceTokenRequest, IssueServiceTokenResponse, ListRevocationsRequest, ListRevocationsResponse,
+    RefreshTokenRequest, RefreshTokenResponse, RevokeTokensRequest, RevokeTokensResponse,
+    RotateSigningKeysRequest, RotateSigningKeysResponse, SetCredentialsRequest, SetCredentialsResponse,
+    SignInRequest, SignInResponse, SignOutRequest, SignOutResponse, VerifyCredentialRequest,
     VerifyCredentialResponse,
 };
-use roamline_token::scopes_of;
+use roamline_serve::PeerIdentity;
+use roamline_token::Caller;
+use secrecy::SecretString;
 use tonic::{Request, Response, Status};
 
 use crate::Service;
-use crate::convert::{change, instant, kind_to_proto, proof, status, wanted};
+use crate::convert::{
+    change, instant, kind_to_proto, names, proof, proof_elsewhere, refresh_token, revocations_to_proto,
+    status, wanted,
+};
 use crate::error::AuthError;
+use crate::rights::may_set;
+use crate::sign_in::SignedIn;
 
 pub use policy::GrpcPolicy;
 
@@ -27,27 +38,69 @@ impl Grpc {
         done.map(Response::new).map_err(|error| status(error, &self.0.ids))
     }
 
-    async fn signed_in(&self, request: SignInRequest) -> Result<SignInResponse, AuthError> {
-        let (principal, token) = self.0.sign_in(&proof(&request.name, request.credential)?).await?;
-        let kind = kind_to_proto(principal.kind);
+    async fn signed_in(
+        &self,
+        request: SignInRequest,
+        source: Option<IpAddr>,
+    ) -> Result<SignInResponse, AuthError> {
+        let proof = proof(request, source)?;
+        let SignedIn { principal, issued } = self.0.sign_in(&proof).await?;
         Ok(SignInResponse {
-            access_token: token.token,
-            expire_time: Some(instant(token.expires_at)),
-            scopes: scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect(),
-            principal_kind: kind.into(),
+            access_token: issued.access.token,
+            expire_time: Some(instant(issued.access.expires_at)),
+            scopes: owned(&issued.scopes),
+            principal_kind: kind_to_proto(principal.kind).into(),
+            refresh_token: issued.refresh.text(),
+            refresh_expire_time: Some(instant(issued.refresh_expires_at)),
+            roles: issued.roles.iter().map(|role| (*role).into()).collect(),
+            credential_expire_time: self.0.expiry_to_tell(&principal, proof.kind).map(instant),
         })
+    }
+
+    async fn refreshed(&self, request: RefreshTokenRequest) -> Result<RefreshTokenResponse, AuthError> {
+        let issued = self.0.refresh(&refresh_token(&request.refresh_token)?).await?;
+        Ok(RefreshTokenResponse {
+            access_token: issued.access.token,
+            expire_time: Some(instant(issued.access.expires_at)),
+            scopes: owned(&issued.scopes),
+            refresh_token: issued.refresh.text(),
+            refresh_expire_time: Some(instant(issued.refresh_expires_at)),
+        })
+    }
+
+    async fn signed_out(&self, request: SignOutRequest) -> Result<SignOutResponse, AuthError> {
+        if let Ok(token) = refresh_token(&request.refresh_token) {
+            self.0.sign_out(&token).await?;
+        }
+        Ok(SignOutResponse {})
+    }
+
+    async fn revoked(
+        &self,
+        request: &RevokeTokensRequest,
+        by: &str,
+    ) -> Result<RevokeTokensResponse, AuthError> {
+        let names = names(request)?;
+        let count = names.len();
+        self.0.end_all(names).await?;
+        tracing::info!(by, principals = count, "all tokens of principals are revoked");
+        Ok(RevokeTokensResponse {})
     }
 
     async fn verified(
         &self,
         request: VerifyCredentialRequest,
     ) -> Result<VerifyCredentialResponse, AuthError> {
-        let principal = self.0.verify(&proof(&request.name, request.credential)?).await?;
+        let principal = self.0.verify_at_once(&proof_elsewhere(request)?).await?;
         Ok(VerifyCredentialResponse { principal_kind: kind_to_proto(principal.kind).into() })
     }
 
-    async fn changed(&self, request: ChangeCredentialRequest) -> Result<ChangeCredentialResponse, AuthError> {
-        let (proof, replacement) = change(request)?;
+    async fn changed(
+        &self,
+        request: ChangeCredentialRequest,
+        source: Option<IpAddr>,
+    ) -> Result<ChangeCredentialResponse, AuthError> {
+        let (proof, replacement) = change(request, source)?;
         self.0.change_credential(&proof, replacement).await?;
         Ok(ChangeCredentialResponse {})
     }
@@ -58,24 +111,35 @@ impl Grpc {
     }
 }
 
+/// The address that a request comes from.
+fn source<T>(request: &Request<T>) -> Option<IpAddr> {
+    Caller::of(request).source.map(|address| address.ip())
+}
+
+fn owned(scopes: &[&str]) -> Vec<String> {
+    scopes.iter().map(|scope| (*scope).to_owned()).collect()
+}
+
 #[async_trait]
 impl AuthService for Grpc {
     async fn sign_in(&self, request: Request<SignInRequest>) -> Result<Response<SignInResponse>, Status> {
-        self.answer(self.signed_in(request.into_inner()).await)
+        let source = source(&request);
+        self.answer(self.signed_in(request.into_inner(), source).await)
     }
 
     async fn change_credential(
         &self,
         request: Request<ChangeCredentialRequest>,
     ) -> Result<Response<ChangeCredentialResponse>, Status> {
-        self.answer(self.changed(request.into_inner()).await)
+        let source = source(&request);
+        self.answer(self.changed(request.into_inner(), source).await)
     }
 
     async fn get_json_web_key_set(
         &self,
         _: Request<GetJsonWebKeySetRequest>,
     ) -> Result<Response<GetJsonWebKeySetResponse>, Status> {
-        self.answer(Ok(GetJsonWebKeySetResponse { keys: self.0.keys.published().to_vec() }))
+        self.answer(Ok(GetJsonWebKeySetResponse { keys: self.0.keys.published() }))
     }
 
     async fn verify_credential(
@@ -89,6 +153,57 @@ impl AuthService for Grpc {
         &self,
         request: Request<SetCredentialsRequest>,
     ) -> Result<Response<SetCredentialsResponse>, Status> {
+        may_set(&Caller::of(&request), request.get_ref())?;
         self.answer(self.set(request.into_inner()).await)
+    }
+
+    async fn refresh_token(
+        &self,
+        request: Request<RefreshTokenRequest>,
+    ) -> Result<Response<RefreshTokenResponse>, Status> {
+        self.answer(self.refreshed(request.into_inner()).await)
+    }
+
+    async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
+        self.answer(self.signed_out(request.into_inner()).await)
+    }
+
+    async fn revoke_tokens(
+        &self,
+        request: Request<RevokeTokensRequest>,
+    ) -> Result<Response<RevokeTokensResponse>, Status> {
+        let by = Caller::of(&request).name;
+        self.answer(self.revoked(request.get_ref(), &by).await)
+    }
+
+    async fn list_revocations(
+        &self,
+        request: Request<ListRevocationsRequest>,
+    ) -> Result<Response<ListRevocationsResponse>, Status> {
+        let page = self.0.revoked_after(request.into_inner().after).await;
+        self.answer(page.map(revocations_to_proto))
+    }
+
+    async fn rotate_signing_keys(
+        &self,
+        request: Request<RotateSigningKeysRequest>,
+    ) -> Result<Response<RotateSigningKeysResponse>, Status> {
+        let rotated = self.0.rotate_keys(request.into_inner().compromised).await;
+        self.answer(
+            rotated.map(|keys| RotateSigningKeysResponse { current_kid: keys.current, next_kid: keys.next }),
+        )
+    }
+
+    async fn issue_service_token(
+        &self,
+        request: Request<IssueServiceTokenRequest>,
+    ) -> Result<Response<IssueServiceTokenResponse>, Status> {
+        let peer = request.extensions().get::<PeerIdentity>().cloned();
+        let IssueServiceTokenRequest { service, secret } = request.into_inner();
+        let issued = self.0.issue_service_token(&service, &SecretString::from(secret), peer.as_ref()).await;
+        self.answer(issued.map(|token| IssueServiceTokenResponse {
+            access_token: token.token,
+            expire_time: Some(instant(token.expires_at)),
+        }))
     }
 }

@@ -10,9 +10,18 @@ mod credentials;
 mod error;
 mod grpc;
 mod hashing;
+mod hex;
 mod keys;
 mod policy;
+mod refresh_token;
+mod rights;
+mod sealing;
+mod service_tokens;
 mod sign_in;
+mod throttle;
+mod token_config;
+mod tokens;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -23,19 +32,22 @@ use roamline_domain::{ClusterId, PrincipalName};
 use roamline_proto::auth::JsonWebKey;
 use roamline_proto::auth::auth_service_server::AuthServiceServer;
 use roamline_serve::{Api, Clock, Ids, Tasks};
-use roamline_store::CredentialStore;
-use roamline_token::{FetchError, KeySource, Signer, Verifier};
+use roamline_store::{CredentialStore, TokenStore};
+use roamline_token::{FetchError, KeySource, Revocations, Signer, Verifier};
 use secrecy::SecretString;
 
 pub use administrator::random_password;
-pub use config::{AuthConfig, HashingConfig};
+pub use config::{AuthConfig, HashingConfig, Limit, ThrottleConfig};
 pub use error::BuildError;
 pub use grpc::GrpcPolicy;
 pub use policy::{PolicySource, PolicyUnknown};
+pub use token_config::{ServicesConfig, TokensConfig};
 
 use grpc::Grpc;
 use hashing::Hasher;
 use keys::Keys;
+use sealing::Sealing;
+use throttle::Throttle;
 
 /// The largest request: 10,000 credentials with the longest names and secrets.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -45,16 +57,23 @@ pub fn issuer(cluster: &ClusterId) -> String {
     format!("roamline:{cluster}")
 }
 
+/// What the auth service keeps.
+pub trait AuthStore: CredentialStore + TokenStore {}
+
+impl<T: CredentialStore + TokenStore> AuthStore for T {}
+
 /// The auth service of one cluster. Clones share it.
 #[derive(Clone)]
 pub struct Auth(Arc<Service>);
 
 pub(crate) struct Service {
-    store: Arc<dyn CredentialStore>,
+    store: Arc<dyn AuthStore>,
     clock: Clock,
     ids: Ids,
     hasher: Hasher,
+    throttle: Throttle,
     keys: Keys,
+    revocations: Revocations,
     policy: ArcSwap<CredentialPolicy>,
     config: AuthConfig,
     issuer: String,
@@ -67,28 +86,39 @@ impl Auth {
     /// When the configuration asks for what cannot be, or the store fails.
     pub async fn build(
         config: &AuthConfig,
-        store: Arc<dyn CredentialStore>,
+        store: Arc<dyn AuthStore>,
         cluster: &ClusterId,
         clock: Clock,
         ids: Ids,
     ) -> Result<Self, BuildError> {
         config.check()?;
         let issuer = issuer(cluster);
-        let keys = Keys::ensure(&*store, &issuer, clock.now(), &ids).await?;
+        service_tokens::secrets(&config.services).await?;
+        let sealing = Sealing::load(&config.tokens.key_encryption_file).await?;
+        let keys = Keys::ensure(&*store, &issuer, sealing, clock.now(), &ids).await?;
         let hasher = Hasher::new(&config.hashing).await?;
+        let throttle = Throttle::new(&config.throttle);
         let (policy, config) = (ArcSwap::default(), config.clone());
-        Ok(Self(Arc::new(Service { store, clock, ids, hasher, keys, policy, config, issuer })))
+        let revocations = Revocations::new();
+        let service =
+            Service { store, clock, ids, hasher, throttle, keys, revocations, policy, config, issuer };
+        service.catch_up().await?;
+        Ok(Self(Arc::new(service)))
     }
 
-    /// Obeys the credential policy that `source` keeps, as it changes (SP-14, SP-21); without this, the default one.
+    /// Obeys the credential policy that `source` keeps, as it changes (SP-14, SP-21); without this, the default one. And
+    /// follows what other replicas do to keys and tokens, and rotates the keys.
     pub fn follow(&self, source: Arc<dyn PolicySource>, tasks: &Tasks) {
+        tasks.spawn("token upkeep", upkeep::run(Arc::clone(&self.0), tasks.clone()));
         tasks.spawn("credential policy", policy::follow(Arc::clone(&self.0), source, tasks.clone()));
     }
 
-    /// Adds `roamline.auth.v1.AuthService`.
+    /// Adds `roamline.auth.v1.AuthService`, and the public keys to the admin port as `/.well-known/jwks.json`.
     pub fn add_to(&self, api: &mut Api) {
         let server = AuthServiceServer::new(Grpc(Arc::clone(&self.0)));
         api.add(server.max_decoding_message_size(MAX_MESSAGE_BYTES));
+        let auth = self.clone();
+        api.add_page("/.well-known/jwks.json", move || auth.key_set());
     }
 
     /// Signs with the current key; with it a process that embeds this service makes tokens for its own services.
@@ -98,12 +128,27 @@ impl Auth {
 
     /// Where a verifier in this process gets the keys, without a call.
     pub fn key_source(&self) -> Arc<dyn KeySource> {
-        Arc::new(Published(self.0.keys.published().to_vec()))
+        Arc::new(Published(Arc::clone(&self.0)))
     }
 
     /// Verifies the tokens of this cluster with the keys of this process.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(&self.0.issuer, &self.0.issuer, self.key_source())
+            .of_service("auth")
+            .with_leeway(self.0.config.tokens.leeway)
+            .with_revocations(self.0.revocations.clone())
+    }
+
+    /// The public keys as `/.well-known/jwks.json` has them (RFC 7517).
+    pub fn key_set(&self) -> String {
+        let one = |key: &JsonWebKey| {
+            let JsonWebKey { kid, kty, crv, x, y, alg, r#use } = key;
+            format!(
+                r#"{{"kid":"{kid}","kty":"{kty}","crv":"{crv}","x":"{x}","y":"{y}","alg":"{alg}","use":"{use}"}}"#
+            )
+        };
+        let keys: Vec<_> = self.0.keys.published().iter().map(one).collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     }
 
     /// Makes the administrator of that name with that password. False when somebody has the name already, whose
@@ -125,11 +170,11 @@ impl Auth {
     }
 }
 
-struct Published(Vec<JsonWebKey>);
+struct Published(Arc<Service>);
 
 #[async_trait]
 impl KeySource for Published {
     async fn fetch(&self) -> Result<Vec<JsonWebKey>, FetchError> {
-        Ok(self.0.clone())
+        Ok(self.0.keys.published())
     }
 }

@@ -3,12 +3,15 @@
 use roamline_proto::contract::{RPCS, Rpc};
 use roamline_proto::refusal::Refusal;
 
+use super::rights;
+
 const HEAD: &str = "\
 # RPCs
 
 Made from `proto/roamline/**/*.proto` by `cargo xtask gen`; do not edit.
 
-*Scope* is what the caller's token must carry; `public` needs no token. *Reasons* are those of `errors.md` that the RPC
+*Scope* is what the caller's token must carry to reach everything; `public` needs no token. Other scopes that let him in
+stand behind it, with how far each reaches (`rights.md` has it by role). *Reasons* are those of `errors.md` that the RPC
 can give beyond the ones that any RPC can. `NO_SIDE_EFFECTS` and `IDEMPOTENT` RPCs may be sent again when no answer came.
 ";
 
@@ -32,8 +35,14 @@ fn section(rpc: &Rpc) -> String {
     let reasons: Vec<_> =
         rpc.reasons.iter().map(|reason| format!("`{}`", Refusal::reason_name(*reason))).collect();
     let reasons = if reasons.is_empty() { "none of its own".to_owned() } else { reasons.join(", ") };
+    let others: Vec<_> = rpc
+        .admits
+        .iter()
+        .map(|(scope, reach)| format!("`{scope}` ({})", rights::word(Some(*reach))))
+        .collect();
+    let others = if others.is_empty() { String::new() } else { format!("- or: {}\n", others.join(", ")) };
     format!(
-        "\n### {name}\n\n{comment}\n\n- path: `{path}`\n- scope: `{scope}`\n- idempotency: `{idempotency}`\n- reasons: {reasons}\n",
+        "\n### {name}\n\n{comment}\n\n- path: `{path}`\n- scope: `{scope}`\n{others}- idempotency: `{idempotency}`\n- reasons: {reasons}\n",
         comment = rpc.comment,
         path = rpc.path,
         scope = rpc.required_scope,

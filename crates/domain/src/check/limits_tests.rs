@@ -79,6 +79,10 @@ fn minutes(count: usize) -> Duration {
     Duration::from_secs(count as u64 * 60)
 }
 
+fn teams(count: usize) -> Vec<RecordName> {
+    numbered(count).map(|name| name.parse().unwrap()).collect()
+}
+
 fn of_user(change: impl Fn(&mut User, usize) + 'static) -> impl Fn(usize) -> Resource {
     move |n| {
         let mut user = user(&[]);
@@ -190,6 +194,8 @@ fn dp_5_and_sp_20_every_field_of_a_user_holds_its_limits() {
         ),
         bound("user_locale", "", 2..=35, of_user(|user, n| user.user_locale = Some(locale(n)))),
         bound("self_service_id", "", 0..=128, of_user(|user, n| user.self_service_id = Some(x(n)))),
+        bound("teams", "", 0..=50, of_user(|user, n| user.teams = teams(n))),
+        bound("supervised_teams", "", 0..=50, of_user(|user, n| user.supervised_teams = teams(n))),
     ]);
 }
 

@@ -23,19 +23,19 @@ pub struct CredentialPolicy {
     pub lockout_for: Duration,
     /// Least length of a secret that its owner sets himself, 0 to 64 characters.
     pub minimum_length: u32,
-    /// Former credentials that cannot be used again, 0 to 25. Not enforced yet.
+    /// Former credentials that cannot be used again, 0 to 25.
     pub history: u32,
-    /// Days until a credential expires, 0 to 365; 0 is never. Not enforced yet.
+    /// Days until a credential expires, 0 to 365; 0 is never.
     pub expires_after_days: u32,
-    /// Days before that on which its owner is warned, 0 to 90. Not enforced yet.
+    /// Days before that on which its owner is warned, 0 to 90.
     pub expiry_warning_days: u32,
-    /// Least time between two changes, 0 to 129,600 minutes. Not enforced yet.
+    /// Least time until its owner changes a secret again, 0 to 129,600 minutes.
     pub minimum_change_interval: Duration,
-    /// Days without a login after which a credential is locked, 0 to 5,000; 0 is never. Not enforced yet.
+    /// Days without a login after which a credential is locked, 0 to 5,000; 0 is never.
     pub inactive_days: u32,
     /// Whether a secret that its owner sets himself must not be trivial.
     pub trivial_check: bool,
-    /// Characters in which a new secret must differ from the one before, 0 to 31. Not enforced yet beyond one.
+    /// Characters in which a new secret must differ from the one before, 0 to 31; never less than one.
     pub minimum_changed_characters: u32,
     /// Whether a user or administrator must change a credential that was set for him before he uses it.
     pub must_change_initial: bool,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{LineName, ProfileName, UserId};
+use crate::name::{LineName, ProfileName, RecordName, UserId};
 
 /// How long a user may stay logged in by his own setting (SP-20).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,4 +40,10 @@ pub struct User {
     pub self_service_id: Option<String>,
     /// The line that is his first of all.
     pub primary_extension: Option<LineName>,
+    /// The teams he is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<RecordName>,
+    /// The teams that he looks after, if he is a supervisor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supervised_teams: Vec<RecordName>,
 }

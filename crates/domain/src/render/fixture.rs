@@ -120,6 +120,8 @@ pub(crate) fn user(profiles: &[&str]) -> User {
         cross_cluster_enabled: false,
         self_service_id: None,
         primary_extension: None,
+        teams: Vec::new(),
+        supervised_teams: Vec::new(),
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use roamline_store::conformance::fixture::{agent, at, everything, line, log_in};
 use roamline_store::{
-    AuditError, AuditPlace, AuditStep, AuditStore, Change, Commit, CommitError, CredentialStore,
-    DirectoryError, DirectoryStore, Expect, KeyRecord, SessionStore, StoreError,
+    AuditError, AuditPlace, AuditStep, AuditStore, Change, Commit, CommitError, DirectoryError,
+    DirectoryStore, Expect, KeyRecord, SessionStore, StoreError, TokenStore,
 };
 use roamline_store_sql::SqlStore;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
@@ -49,12 +49,13 @@ async fn a_killed_server_is_unavailable_until_it_is_back_and_has_lost_nothing() 
 
     server.kill();
     let about = agent(1).about(1);
-    let key = KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0) };
+    let key =
+        KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0), signs_from: None, retired_at: None };
     let (committed, loaded, put_in, keys) = tokio::join!(
         SessionStore::commit(&*store, next.clone()),
         store.load(&about),
         DirectoryStore::commit(&*store, put("1"), at(0)),
-        store.ensure_keys(vec![key]),
+        store.swap_keys(&[], vec![key]),
     );
     assert!(is_unavailable(&committed), "{committed:?}");
     assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");
@@ -124,9 +125,9 @@ async fn ev_1_a_connection_that_is_ended_in_a_step_of_the_trail_leaves_it_as_it_
     ended.expect("the step waits");
     assert!(matches!(refused, Err(AuditError::Store(StoreError::Unavailable(_)))), "{refused:?}");
     blocking.rollback().await.unwrap();
-    assert_eq!(store.place().await.unwrap(), AuditPlace::default());
+    assert_eq!(AuditStore::place(&*store).await.unwrap(), AuditPlace::default());
     store.append(step).await.unwrap();
-    assert_eq!(store.place().await.unwrap(), to);
+    assert_eq!(AuditStore::place(&*store).await.unwrap(), to);
 }
 
 /// A process that has its turn and is cut off does not hold up the others for ever: they are told, and can go on.

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::directory::{Claim, Key, Kind};
 use roamline_domain::phone_state::{Session, SessionEvent};
-use roamline_domain::{PhoneName, PrincipalName};
+use roamline_domain::{PhoneName, PrincipalName, SessionId};
 use roamline_store::conformance::through::Through;
 use roamline_store::{
     AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Change, Commit, CommitError, Committed,
     CredentialStore, DirectoryError, DirectoryStore, Import, ImportError, ImportStore, KeyRecord, ListQuery,
-    Principal, Sequence, SessionStore, StageError, Staged, StoreError, Stored,
+    Principal, Revocation, RevocationPage, Sequence, SessionStore, SignIn, StageError, Staged, StoreError,
+    Stored, TokenStore,
 };
 use roamline_store_sql::SqlStore;
 
@@ -160,24 +161,65 @@ impl CredentialStore for Pair {
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError> {
         self.next().set_principals(principals).await
     }
+}
+
+#[async_trait]
+impl TokenStore for Pair {
+    async fn begin_sign_in(
+        &self,
+        sign_in: SignIn,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.next().begin_sign_in(sign_in, most, now).await
+    }
+
+    async fn sign_in(&self, id: &str) -> Result<Option<SignIn>, StoreError> {
+        self.next().sign_in(id).await
+    }
+
+    async fn refresh_sign_in(&self, next: SignIn) -> Result<bool, StoreError> {
+        self.next().refresh_sign_in(next).await
+    }
+
+    async fn revoke(&self, revocations: Vec<Revocation>) -> Result<u64, StoreError> {
+        self.next().revoke(revocations).await
+    }
+
+    async fn revocations(
+        &self,
+        after: u64,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<RevocationPage, StoreError> {
+        self.next().revocations(after, now, limit).await
+    }
+
+    async fn trim_tokens(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.next().trim_tokens(now).await
+    }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
         self.next().keys().await
     }
 
-    async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
-        self.next().ensure_keys(keys).await
+    async fn swap_keys(&self, from: &[KeyRecord], to: Vec<KeyRecord>) -> Result<bool, StoreError> {
+        self.next().swap_keys(from, to).await
     }
 }
 
 #[async_trait]
 impl AuditStore for Pair {
     async fn place(&self) -> Result<AuditPlace, StoreError> {
-        self.next().place().await
+        AuditStore::place(self.next()).await
     }
 
     async fn append(&self, step: AuditStep) -> Result<(), AuditError> {
         self.next().append(step).await
+    }
+
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError> {
+        self.next().prune(step, until).await
     }
 
     async fn records(
@@ -195,5 +237,9 @@ impl AuditStore for Pair {
 
     async fn live(&self, after: Option<&PhoneName>, limit: u32) -> Result<Vec<Session>, StoreError> {
         self.next().live(after, limit).await
+    }
+
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        self.next().live_among(sessions).await
     }
 }

@@ -1,14 +1,13 @@
-//! Credentials and signing keys.
+//! Credentials.
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use roamline_domain::PrincipalName;
-use roamline_domain::credential::{Attempts, PrincipalKind};
+use roamline_domain::credential::{Attempts, KnownPlace, PrincipalKind, Role, Tally};
 use tokio::task::JoinSet;
 
 use super::fixture::at;
-use crate::{CredentialStore, KeyRecord, Principal, SecretRecord};
+use crate::{CredentialStore, Principal, SecretRecord};
 
 fn name(text: &str) -> PrincipalName {
     text.parse().unwrap()
@@ -16,21 +15,25 @@ fn name(text: &str) -> PrincipalName {
 
 fn principal(text: &str) -> Principal {
     Principal {
-        name: name(text),
-        kind: PrincipalKind::User,
-        pin: None,
-        password: None,
-        attempts: Attempts::default(),
-        version: 0,
+        roles: [Role::Agent, Role::Supervisor].into(),
+        ..Principal::new(name(text), PrincipalKind::User)
     }
 }
 
 fn secret(hash: &str) -> SecretRecord {
-    SecretRecord { hash: hash.into(), must_change: true, set_at: at(5) }
+    SecretRecord {
+        hash: hash.into(),
+        must_change: true,
+        set_at: at(5),
+        used_at: Some(at(6)),
+        history: vec!["y".into(), "x".into()],
+    }
 }
 
-fn signing_key(kid: &str, created: i64) -> KeyRecord {
-    KeyRecord { kid: kid.into(), pkcs8: vec![48, 0, 255, 1], created_at: at(created) }
+fn attempts() -> Attempts {
+    let tally = Tally { failures: 2, last_failure_at: Some(at(7)), locked_until: Some(at(8)) };
+    let place = "192.0.2.7".parse().unwrap();
+    Attempts { known: vec![KnownPlace { place, proven_at: at(6), tally: tally.clone() }], tally }
 }
 
 /// Absence is no error.
@@ -53,7 +56,7 @@ pub async fn every_field_of_a_principal_is_kept_and_its_version_grows(store: Arc
             kind,
             pin: (version != 2).then(|| secret("$argon2id$1")),
             password: (version != 3).then(|| secret("$argon2id$2")),
-            attempts: Attempts { failures: 2, last_failure_at: Some(at(7)), locked_until: Some(at(8)) },
+            attempts: attempts(),
             version,
             ..principal("agent1")
         };
@@ -102,39 +105,4 @@ pub async fn of_16_writers_from_one_version_one_writes(store: Arc<impl Credentia
         assert_eq!(tasks.join_all().await.into_iter().filter(|written| *written).count(), 1);
     }
     assert_eq!(store.principal(&name("a")).await.unwrap().unwrap().version, 4);
-}
-
-/// Keys of the same instant by kid.
-pub async fn keys_are_the_oldest_first(store: Arc<impl CredentialStore>) {
-    assert!(store.keys().await.unwrap().is_empty());
-    let mut late = signing_key("a", 10);
-    late.created_at += SignedDuration::from_micros(1);
-    let keys = vec![late.clone(), signing_key("c", 10), signing_key("b", 10), signing_key("d", 1)];
-    let sorted = vec![signing_key("d", 1), signing_key("b", 10), signing_key("c", 10), late];
-    assert_eq!(store.ensure_keys(keys).await.unwrap(), sorted);
-    assert_eq!(store.keys().await.unwrap(), sorted);
-}
-
-/// Those that are there stay.
-pub async fn keys_are_added_only_where_there_are_none(store: Arc<impl CredentialStore>) {
-    assert!(store.ensure_keys(Vec::new()).await.unwrap().is_empty());
-    let first = vec![signing_key("a", 1), signing_key("b", 2)];
-    assert_eq!(store.ensure_keys(first.clone()).await.unwrap(), first);
-    assert_eq!(store.ensure_keys(vec![signing_key("c", 0)]).await.unwrap(), first);
-    assert_eq!(store.keys().await.unwrap(), first);
-}
-
-/// All of them go on with the same keys.
-pub async fn of_16_processes_that_bring_keys_one_does(store: Arc<impl CredentialStore>) {
-    let mut tasks = JoinSet::new();
-    for number in 0..16 {
-        let store = Arc::clone(&store);
-        let keys = vec![signing_key(&format!("{number}a"), 1), signing_key(&format!("{number}b"), 2)];
-        tasks.spawn(async move { store.ensure_keys(keys).await.unwrap() });
-    }
-    let held = store.keys().await.unwrap();
-    let answers = tasks.join_all().await;
-    assert!(answers.iter().all(|keys| *keys == answers[0]));
-    assert_eq!(store.keys().await.unwrap(), answers[0]);
-    assert!(held.is_empty() || held == answers[0]);
 }

@@ -1,4 +1,4 @@
-//! Credentials and signing keys in memory.
+//! Credentials in memory.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,11 @@ use async_trait::async_trait;
 use roamline_domain::PrincipalName;
 
 use super::MemoryStore;
-use crate::{CredentialStore, KeyRecord, Principal, StoreError};
+use crate::{CredentialStore, Principal, StoreError};
 
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     principals: BTreeMap<PrincipalName, Principal>,
-    keys: Vec<KeyRecord>,
 }
 
 impl Credentials {
@@ -27,14 +26,6 @@ impl Credentials {
         self.principals = next;
         true
     }
-
-    fn ensure_keys(&mut self, mut keys: Vec<KeyRecord>) -> Vec<KeyRecord> {
-        if self.keys.is_empty() {
-            keys.sort_by(|a, b| (a.created_at, &a.kid).cmp(&(b.created_at, &b.kid)));
-            self.keys = keys;
-        }
-        self.keys.clone()
-    }
 }
 
 #[async_trait]
@@ -45,13 +36,5 @@ impl CredentialStore for MemoryStore {
 
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError> {
         Ok(self.state().credentials.set_principals(principals))
-    }
-
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        Ok(self.state().credentials.keys.clone())
-    }
-
-    async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
-        Ok(self.state().credentials.ensure_keys(keys))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use roamline_auth::{Auth, AuthConfig, GrpcPolicy, HashingConfig};
+use roamline_auth::{Auth, AuthConfig, AuthStore, GrpcPolicy, HashingConfig};
 use roamline_domain::PrincipalName;
 use roamline_domain::credential::Attempts;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
@@ -30,7 +30,9 @@ use roamline_serve::{
     Api, Clock, Ids, Listeners, ManualClock, Process, Readiness, ServeConfig, Tasks, serve,
 };
 use roamline_store::memory::MemoryStore;
-use roamline_store::{CredentialStore, KeyRecord, Principal, StoreError};
+use roamline_store::{
+    CredentialStore, KeyRecord, Principal, Revocation, RevocationPage, SignIn, StoreError, TokenStore,
+};
 use roamline_token::{Bearer, ServiceToken, scopes_of};
 use tokio::sync::watch;
 use tonic::service::interceptor::InterceptedService;
@@ -69,7 +71,7 @@ pub(crate) fn user(name: &str, secret: &str) -> NewCredential {
         name: name.into(),
         principal_kind: PrincipalKind::User.into(),
         credential: pin(secret),
-        must_change: false,
+        ..Default::default()
     }
 }
 
@@ -99,7 +101,7 @@ impl Site {
         hand: ManualClock,
         policy: Option<CredentialPolicy>,
     ) -> Self {
-        let kept = Arc::clone(&store) as Arc<dyn CredentialStore>;
+        let kept = Arc::clone(&store) as Arc<dyn AuthStore>;
         let cluster = "test".parse().unwrap();
         let auth = Auth::build(&config, kept, &cluster, clock.clone(), Ids::new()).await.unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
@@ -153,6 +155,12 @@ impl Site {
         Self::on(config, store, clock, hand, policy).await
     }
 
+    /// Another replica on the same store.
+    pub(crate) async fn replica(&self) -> Self {
+        let (store, clock, hand) = (Arc::clone(&self.store), self.clock.clone(), self.hand.clone());
+        Self::on(cheap(), store, clock, hand, Some(CredentialPolicy::default())).await
+    }
+
     pub(crate) async fn stop(self) {
         self.tasks.stopping().cancel();
         tokio::time::timeout(Duration::from_secs(20), self.ended).await.unwrap().unwrap();
@@ -192,8 +200,20 @@ impl Site {
 
     /// As another service does it.
     pub(crate) async fn verify(&self, name: &str, credential: Option<Credential>) -> Result<(), Status> {
+        let request = VerifyCredentialRequest { name: name.into(), credential, ..Default::default() };
+        self.verify_as(request).await
+    }
+
+    /// As another service does it for somebody who asks it from somewhere.
+    pub(crate) async fn verify_from(&self, source: &str, name: &str, secret: &str) -> Result<(), Status> {
+        let (name, credential) = (name.into(), pin(secret));
+        let request =
+            VerifyCredentialRequest { name, credential, source: source.into(), ..Default::default() };
+        self.verify_as(request).await
+    }
+
+    pub(crate) async fn verify_as(&self, request: VerifyCredentialRequest) -> Result<(), Status> {
         let token = ServiceToken::new(self.auth.signer(), "session", self.clock.reader());
-        let request = VerifyCredentialRequest { name: name.into(), credential };
         self.client_with(Bearer::service(token)).verify_credential(request).await.map(|_| ())
     }
 
@@ -215,7 +235,7 @@ impl Site {
         self.principal(name).await.pin.unwrap().hash
     }
 
-    async fn principal(&self, name: &str) -> Principal {
+    pub(crate) async fn principal(&self, name: &str) -> Principal {
         self.store.principal(&name.parse().unwrap()).await.unwrap().unwrap()
     }
 }
@@ -254,11 +274,13 @@ pub(crate) struct Faulty {
     inner: MemoryStore,
     fails: AtomicBool,
     corrupt: AtomicBool,
+    keeps_keys: AtomicBool,
 }
 
 impl Default for Faulty {
     fn default() -> Self {
-        Self { inner: MemoryStore::new(), fails: AtomicBool::new(false), corrupt: AtomicBool::new(false) }
+        let [fails, corrupt, keeps_keys] = [const { AtomicBool::new(false) }; 3];
+        Self { inner: MemoryStore::new(), fails, corrupt, keeps_keys }
     }
 }
 
@@ -269,6 +291,11 @@ impl Faulty {
 
     pub(crate) fn corrupt(&self, corrupt: bool) {
         self.corrupt.store(corrupt, Ordering::Relaxed);
+    }
+
+    /// Has it fail when keys change, and then alone.
+    pub(crate) fn keep_keys(&self, keeps: bool) {
+        self.keeps_keys.store(keeps, Ordering::Relaxed);
     }
 
     fn works(&self) -> Result<(), StoreError> {
@@ -293,15 +320,61 @@ impl CredentialStore for Faulty {
         self.works()?;
         self.inner.set_principals(principals).await
     }
+}
+
+#[async_trait]
+impl TokenStore for Faulty {
+    async fn begin_sign_in(
+        &self,
+        sign_in: SignIn,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.works()?;
+        self.inner.begin_sign_in(sign_in, most, now).await
+    }
+
+    async fn sign_in(&self, id: &str) -> Result<Option<SignIn>, StoreError> {
+        self.works()?;
+        self.inner.sign_in(id).await
+    }
+
+    async fn refresh_sign_in(&self, next: SignIn) -> Result<bool, StoreError> {
+        self.works()?;
+        self.inner.refresh_sign_in(next).await
+    }
+
+    async fn revoke(&self, revocations: Vec<Revocation>) -> Result<u64, StoreError> {
+        self.works()?;
+        self.inner.revoke(revocations).await
+    }
+
+    async fn revocations(
+        &self,
+        after: u64,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<RevocationPage, StoreError> {
+        self.works()?;
+        self.inner.revocations(after, now, limit).await
+    }
+
+    async fn trim_tokens(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.works()?;
+        self.inner.trim_tokens(now).await
+    }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
         self.works()?;
         self.inner.keys().await
     }
 
-    async fn ensure_keys(&self, keys: Vec<KeyRecord>) -> Result<Vec<KeyRecord>, StoreError> {
+    async fn swap_keys(&self, from: &[KeyRecord], to: Vec<KeyRecord>) -> Result<bool, StoreError> {
         self.works()?;
-        self.inner.ensure_keys(keys).await
+        if self.keeps_keys.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
+        self.inner.swap_keys(from, to).await
     }
 }
 

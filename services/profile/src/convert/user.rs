@@ -1,8 +1,8 @@
 //! Users.
 
 use prost_types::Duration as WireDuration;
-use roamline_domain::Violations;
 use roamline_domain::directory::{User, UserLoginTime};
+use roamline_domain::{RecordName, Violations};
 use roamline_proto::profile as wire;
 
 use super::{duration, given, optional, wire_duration};
@@ -26,6 +26,8 @@ pub(crate) fn parse_user(from: &wire::User) -> Result<User, Violations> {
         },
     };
     let primary_extension = optional(&mut found, "primary_extension", &from.primary_extension);
+    let teams = teams_of(&mut found, "teams", &from.teams);
+    let supervised_teams = teams_of(&mut found, "supervised_teams", &from.supervised_teams);
     match user_id {
         Some(user_id) => found.none_or(User {
             user_id,
@@ -37,9 +39,16 @@ pub(crate) fn parse_user(from: &wire::User) -> Result<User, Violations> {
             cross_cluster_enabled: from.cross_cluster_enabled,
             self_service_id: given(&from.self_service_id),
             primary_extension,
+            teams,
+            supervised_teams,
         }),
         None => Err(found),
     }
+}
+
+fn teams_of(found: &mut Violations, field: &str, names: &[String]) -> Vec<RecordName> {
+    let names = names.iter().enumerate();
+    names.filter_map(|(index, name)| found.take(format!("{field}[{index}]"), name.parse())).collect()
 }
 
 /// A user on the wire.
@@ -54,6 +63,8 @@ pub(crate) fn user(from: &User, etag: String) -> wire::User {
         cross_cluster_enabled: from.cross_cluster_enabled,
         self_service_id: from.self_service_id.clone().unwrap_or_default(),
         primary_extension: from.primary_extension.as_ref().map(ToString::to_string).unwrap_or_default(),
+        teams: from.teams.iter().map(ToString::to_string).collect(),
+        supervised_teams: from.supervised_teams.iter().map(ToString::to_string).collect(),
         etag,
     }
 }

@@ -7,6 +7,7 @@ use roamline_proto::profile::{
     UpdateDefaultDeviceProfileRequest, UpdateLineRequest, UpdateLogoutProfileRequest, UpdatePhoneRequest,
     UpdateUserDeviceProfileRequest, UpdateUserRequest, User, UserDeviceProfile,
 };
+use roamline_proto::refusal::Refusal;
 use roamline_serve::Tasks;
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -259,4 +260,22 @@ async fn updates_of_different_fields_at_once_are_all_kept() {
     assert_eq!((stored.display_name.as_str(), stored.user_locale.as_str()), ("d", "de-DE"));
     assert!(stored.self_service_id == "7" && stored.cross_cluster_enabled);
     assert_eq!((stored.profiles.len(), stored.etag.as_str()), (1, "v5"));
+}
+
+#[tokio::test]
+async fn teams_are_kept_in_order_and_refused_with_their_places() {
+    let site = Site::example().await;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let wanted = User {
+        teams: names(&["Sales", "Evening shift"]),
+        supervised_teams: names(&["Support"]),
+        ..user("me", &[])
+    };
+    let stored = update_user(&site, wanted.clone(), &["teams", "supervised_teams"]).await.unwrap();
+    assert_eq!((&stored.teams, &stored.supervised_teams), (&wanted.teams, &wanted.supervised_teams));
+    for (wrong, place) in [(["Sales", " x"], "user.teams[1]"), (["Sales", "Sales"], "user.teams[1]")] {
+        let answer = update_user(&site, User { teams: names(&wrong), ..user("me", &[]) }, &["teams"]).await;
+        let refusal = Refusal::from_status(&answer.unwrap_err()).expect("a refusal of ours");
+        assert_eq!(fields(&refusal), [place]);
+    }
 }
