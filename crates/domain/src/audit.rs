@@ -26,6 +26,12 @@ pub enum AuditKind {
     StoreCut,
     /// The session store was lost, and was rebuilt from the trail.
     StoreRebuilt,
+    /// The session store was lost, and a rebuild begins with what the trail knew until then.
+    RebuildBegun,
+    /// The oldest records were deleted, since they were older than they are kept for.
+    Pruned,
+    /// A login whose record was deleted while its session goes on, told of again.
+    LoginKept,
 }
 
 /// A SHA-256.
@@ -59,7 +65,7 @@ pub struct EventMark {
 /// One record. What it is found by stands beside the body, which has everything and is what is hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRecord {
-    /// Its number: from 1, without gaps.
+    /// Its number: from 1, without gaps; the first that is kept is greater where the oldest were deleted.
     pub number: u64,
     /// When it happened.
     pub at: Timestamp,

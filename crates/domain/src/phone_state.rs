@@ -245,7 +245,8 @@ pub struct Refused {
     pub reason: String,
     /// Who asked.
     pub actor: Actor,
-    /// How many refusals it stands for, beside itself: of too many at once not each is told of by itself.
+    /// How many refusals of the same source it stands for, beside itself: of too many at once not each is told of by
+    /// itself. Where they came from more sources than are told apart, it names no actor and no user.
     #[serde(default)]
     pub more: u64,
 }

@@ -11,6 +11,8 @@ use crate::phone_state::{Actions, PhoneState, Session, SessionEvent};
 pub struct Refresh {
     /// The session it was rendered for.
     pub session: SessionId,
+    /// The phone's epoch before the directory was asked for the rendering.
+    pub epoch: u64,
     /// What the directory makes of it now.
     pub rendering: Rendering,
 }
@@ -26,6 +28,12 @@ pub enum RefreshRefused {
     Gone {
         /// The session.
         session: SessionId,
+        /// The phone.
+        phone: PhoneName,
+    },
+    /// The phone has changed since the directory was asked: another refresh may have brought what is newer. Ask again.
+    #[error("{phone} has changed since the profile was rendered for it")]
+    Overtaken {
         /// The phone.
         phone: PhoneName,
     },
@@ -57,7 +65,8 @@ pub struct Refreshed {
 /// `held` has the phones on which the new ACD line is worn.
 ///
 /// # Errors
-/// The session has ended, or its new ACD line is worn elsewhere (CC-7).
+/// The session has ended, the phone has changed since the rendering was asked for, or the new ACD line is worn elsewhere
+/// (CC-7).
 pub fn decide_refresh(held: &Held, refresh: &Refresh) -> Result<Option<Refreshed>, RefreshRefused> {
     let phone = &held.phone;
     let Some(session) = &phone.session else {
@@ -66,6 +75,9 @@ pub fn decide_refresh(held: &Held, refresh: &Refresh) -> Result<Option<Refreshed
     if session.id != refresh.session {
         let (session, phone) = (refresh.session.clone(), phone.phone.clone());
         return Err(RefreshRefused::Gone { session, phone });
+    }
+    if phone.epoch != refresh.epoch {
+        return Err(RefreshRefused::Overtaken { phone: phone.phone.clone() });
     }
     let rendering = &refresh.rendering;
     if rendering.acd_line != session.acd_line {
@@ -125,6 +137,7 @@ mod tests {
         let session = state.session.clone().unwrap();
         Refresh {
             session: session.id,
+            epoch: state.epoch,
             rendering: Rendering {
                 profile: session.profile,
                 configuration: state.wears.clone(),
@@ -221,6 +234,16 @@ mod tests {
         assert!(matches!(refused, RefreshRefused::NotLoggedIn(_)));
     }
 
+    #[test]
+    fn dp_10_a_rendering_from_before_another_change_of_the_phone_is_not_put_on() {
+        let state = logged_in(HERE, "agent7", None);
+        let older = changed(&state, |to| to.configuration = Configuration(b"older".to_vec()));
+        let newer = changed(&state, |to| to.configuration = Configuration(b"newer".to_vec()));
+        let done = decide_refresh(&alone(state), &newer).unwrap().unwrap();
+        let refused = decide_refresh(&alone(done.state.clone()), &older).unwrap_err();
+        assert_eq!(refused, RefreshRefused::Overtaken { phone: done.state.phone });
+    }
+
     proptest! {
         /// Whatever has changed in the directory: a refresh done twice changes nothing the second time.
         #[test]
@@ -239,7 +262,8 @@ mod tests {
             });
             if let Some(done) = decide_refresh(&alone(state.clone()), &refresh).unwrap() {
                 prop_assert_eq!(done.state.epoch, state.epoch + 1);
-                prop_assert_eq!(decide_refresh(&alone(done.state), &refresh), Ok(None));
+                let again = Refresh { epoch: done.state.epoch, ..refresh };
+                prop_assert_eq!(decide_refresh(&alone(done.state), &again), Ok(None));
             }
         }
     }

@@ -1,16 +1,15 @@
-//! A commit as the arguments of its script: what it was made from, then what it changes. Renderings that did not change
-//! are not sent.
+//! A commit as the arguments of its script: what it was made from, then what it changes. Renderings that the phone has
+//! already are not sent.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use redis::Cmd;
-use roamline_domain::PhoneName;
-use roamline_domain::phone_state::{PhoneState, Session};
+use roamline_domain::phone_state::{Configuration, PhoneState, Session};
 use roamline_store::{Commit, Guard};
 
 use crate::error::Cause;
-use crate::record;
+use crate::{packed, record};
 
 /// Adds to the script's call what the commit was made from and what it changes.
 pub(crate) fn write(cmd: &mut Cmd, commit: Commit) -> Result<(), Cause> {
@@ -20,7 +19,7 @@ pub(crate) fn write(cmd: &mut Cmd, commit: Commit) -> Result<(), Cause> {
     let phones: Vec<_> = read.phones().collect();
     cmd.arg(phones.len());
     for phone in &phones {
-        cmd.arg(phone.phone.as_str()).arg(record::at_epoch(phone.epoch));
+        cmd.arg(&record::name(&phone.phone)).arg(record::at_epoch(phone.epoch));
     }
     cmd.arg(read.guards.len());
     for (guard, version) in &read.guards {
@@ -34,11 +33,11 @@ pub(crate) fn write(cmd: &mut Cmd, commit: Commit) -> Result<(), Cause> {
     }
     for state in states {
         let before = phones.iter().find(|read| read.phone == state.phone);
-        state_changes(cmd, &mut holders, before.copied(), state)?;
+        state_changes(cmd, &mut holders, before.copied(), &state)?;
     }
     write_holders(cmd, &holders);
     for event in &events {
-        cmd.arg("e").arg(record::from_event(event)?);
+        cmd.arg("e").arg(packed::from_event(event));
     }
     if let Some(reply) = reply {
         let until = record::score(reply.expires_at);
@@ -52,8 +51,8 @@ pub(crate) fn write(cmd: &mut Cmd, commit: Commit) -> Result<(), Cause> {
 pub(crate) struct Holder {
     /// By how much its version grows.
     pub(crate) moves: u64,
-    without: String,
-    with: String,
+    without: Vec<u8>,
+    with: Vec<u8>,
 }
 
 pub(crate) fn write_holders(cmd: &mut Cmd, holders: &BTreeMap<Guard, Holder>) {
@@ -67,42 +66,55 @@ pub(crate) fn state_changes(
     cmd: &mut Cmd,
     holders: &mut BTreeMap<Guard, Holder>,
     before: Option<&PhoneState>,
-    mut state: PhoneState,
+    state: &PhoneState,
 ) -> Result<(), Cause> {
-    let phone = state.phone.clone();
-    if before.map_or(!state.wears.0.is_empty(), |before| before.wears != state.wears) {
-        cmd.arg("w").arg(phone.as_str()).arg(&state.wears.0);
-    }
+    let phone = record::name(&state.phone);
     let was = before.and_then(|before| before.session.as_ref());
-    session_changes(cmd, &phone, was, state.session.as_ref());
+    let is = state.session.as_ref();
+    session_changes(cmd, &phone, was, is);
     let (due_before, due) = (before.and_then(PhoneState::due_at), state.due_at());
     if due != due_before {
         match due {
-            Some(due) => cmd.arg("d").arg(record::score_due(due)).arg(phone.as_str()),
-            None => cmd.arg("D").arg(phone.as_str()),
+            Some(due) => cmd.arg("d").arg(record::score_due(due)).arg(&phone),
+            None => cmd.arg("D").arg(&phone),
         };
     }
-    let (old, new) = (was.map(holders_of).unwrap_or_default(), state.session.as_ref().map(holders_of));
-    let new = new.unwrap_or_default();
+    let (old, new) = (was.map(holders_of).unwrap_or_default(), is.map(holders_of).unwrap_or_default());
     for guard in old.iter().filter(|guard| !new.contains(guard)) {
-        holders.entry(guard.clone()).or_default().without += &format!("{phone};");
+        holders.entry(guard.clone()).or_default().without.extend(phone);
     }
     for guard in new.iter().filter(|guard| !old.contains(guard)) {
-        holders.entry(guard.clone()).or_default().with += &format!("{phone};");
+        holders.entry(guard.clone()).or_default().with.extend(phone);
     }
-    let record = record::from_phone(&mut state)?;
-    cmd.arg("p").arg(phone.as_str()).arg(record);
+    let packed = packed::from_phone(state)?;
+    cmd.arg("p").arg(&phone).arg(record::at_epoch(state.epoch));
+    rendering(cmd, before, &state.wears);
+    rendering(cmd, before, is.map_or(&Configuration::default(), |session| &session.logout_configuration));
+    cmd.arg(packed);
     Ok(())
 }
 
-fn session_changes(cmd: &mut Cmd, phone: &PhoneName, was: Option<&Session>, is: Option<&Session>) {
-    let phone = phone.as_str();
+/// Adds a rendering as the script takes it: by where the phone had it before, or whole.
+fn rendering(cmd: &mut Cmd, before: Option<&PhoneState>, is: &Configuration) {
+    let after = before.and_then(|before| before.session.as_ref()).map(|was| &was.logout_configuration);
+    if is.0.is_empty() {
+        cmd.arg("0");
+    } else if before.is_some_and(|before| before.wears == *is) {
+        cmd.arg("w");
+    } else if after == Some(is) {
+        cmd.arg("a");
+    } else {
+        cmd.arg([b"n", record::rendering(&is.0).as_slice()].concat()).arg(&is.0);
+    }
+}
+
+fn session_changes(cmd: &mut Cmd, phone: &[u8; 6], was: Option<&Session>, is: Option<&Session>) {
     if was.map(|session| &session.id) != is.map(|session| &session.id) {
         if let Some(session) = was {
-            cmd.arg("S").arg(session.id.as_str());
+            cmd.arg("S").arg(record::session(&session.id));
         }
         if let Some(session) = is {
-            cmd.arg("s").arg(session.id.as_str()).arg(phone);
+            cmd.arg("s").arg(record::session(&session.id)).arg(phone);
         }
     }
     match (was, is) {
@@ -110,14 +122,9 @@ fn session_changes(cmd: &mut Cmd, phone: &PhoneName, was: Option<&Session>, is: 
             cmd.arg("v").arg(phone);
         }
         (Some(_), None) => {
-            cmd.arg("V").arg(phone).arg("L").arg(phone);
+            cmd.arg("V").arg(phone);
         }
         _ => {}
-    }
-    if let Some(session) = is
-        && was.is_none_or(|was| was.logout_configuration != session.logout_configuration)
-    {
-        cmd.arg("l").arg(phone).arg(&session.logout_configuration.0);
     }
 }
 

@@ -95,7 +95,9 @@ pub enum OpenError {
         found: String,
     },
     /// What is kept was written by another version.
-    #[error("what is kept has the format {found}, and this version knows 1")]
+    #[error(
+        "what is kept has the layout {found}, and this release knows 2: empty the Redis or use the other release"
+    )]
     Format {
         /// Its format.
         found: String,

@@ -1,12 +1,14 @@
 //! What Roamline keeps of live sessions, in Redis 6.2 or newer: one server, the master that sentinels watch, or the node
 //! of a Redis Cluster that has the slot of the cluster.
 //!
-//! All keys of a cluster are `roamline:{CLUSTER}:NAME`, a dozen beside those of a store that is being begun, and stand on one slot; every step is one script
+//! All keys of a cluster are `roamline:{CLUSTER}:NAME`, some fifteen beside those of a store that is being begun, and stand on one slot; every step is one script
 //! on that slot's master, which does all or nothing. So a store is a client of one server at a time, and finds the next
 //! one by itself.
 //!
 //! Redis can lose everything, and live on. [`SessionStore::begin`](roamline_store::SessionStore::begin) leaves a mark,
-//! and every script is told the mark that its process knows: where it is missing or another, nothing is done.
+//! and every script is told the mark that its process knows: where it is missing or another, nothing is done. Where
+//! something was there before, it also leaves a floor: epochs of phones without a record, and versions of guards, begin
+//! beyond all that the lost store can have given, so that what was read from it or told by it is refused.
 //!
 //! What is lost with which [`Durability`]: a master replicates after it has answered. With `replicas: 0`, the last
 //! changes before a failover may be gone although they were acknowledged, and all of them that a master acknowledged
@@ -25,6 +27,7 @@ mod error;
 mod link;
 mod open;
 mod options;
+mod packed;
 mod place;
 mod record;
 mod script;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RedisResult, Value};
-use roamline_store::StoreError;
+use roamline_store::{PLACES_SKIPPED, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
@@ -18,9 +18,6 @@ use crate::place::Places;
 use crate::script::Scripts;
 use crate::server::{Kind, Node, Servers};
 
-/// By how much places jump when the server is another, or another life of the same: more than any process can have
-/// seen of events that are gone.
-const JUMP: u64 = 1_000_000;
 /// Between two attempts to find a master, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 /// How often the sentinels are asked whether the master is another.
@@ -237,7 +234,7 @@ impl Keeper {
 /// who began the store.
 pub(crate) async fn attach(link: &Link, places: &Places) -> RedisResult<Option<String>> {
     let mut attach = link.scripts.attach.call(places.seen());
-    attach.arg(&link.run).arg(JUMP);
+    attach.arg(&link.run).arg(PLACES_SKIPPED);
     let (_, born): (String, Option<String>) =
         redis::from_redis_value(link.call(&attach).await?.extract_error()?)?;
     Ok(born)

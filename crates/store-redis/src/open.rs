@@ -126,7 +126,7 @@ async fn examine(link: &Link, scripts: &Scripts, waits: bool) -> Result<(), Open
         let expected = match key.rsplit(':').next().unwrap_or_default() {
             "live" | "deadlines" | "ends" | "gaps" => "zset",
             "events" => "stream",
-            "touched" => "list",
+            "touched" | "vacant" => "list",
             _ => "hash",
         };
         if found != "none" && found != expected {

@@ -1,29 +1,53 @@
-//! Phones, events and replies as bytes. A phone's record is `EPOCH:1:JSON`, so that a script compares its epoch without
-//! reading the rest; the renderings, which are large and change seldom, stand beside it. Instants before bytes are 21
-//! digits of nanoseconds, so that they compare as texts do.
+//! Phones, events and replies as bytes. A phone's record is its epoch, so that a script compares it without reading the
+//! rest, then which renderings it has, and the rest packed. Renderings stand beside it under names made from what they
+//! are, so that phones share them. Phones are the six bytes of their MACs. Instants before bytes are 21 digits of
+//! nanoseconds, so that they compare as texts do.
 
 use std::fmt::Write;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use redis::Value;
-use roamline_domain::phone_state::{Configuration, PhoneState, SessionEvent};
-use roamline_domain::{PhoneName, RequestId};
+use roamline_domain::phone_state::{Configuration, PhoneState};
+use roamline_domain::{PhoneName, RequestId, SessionId};
 use roamline_store::{Guard, Reply, StoreError, StoredEvent};
 
 use crate::error::{Cause, corrupt, strange};
+use crate::packed;
 
-/// The format of a record.
-const FORMAT: &str = "1";
 /// Digits of an instant.
 const INSTANT: usize = 21;
+/// Bytes of a rendering's name: with what Redis puts before and behind it, it takes 16.
+const RENDERING: usize = 14;
 
-/// The record of a phone; its renderings are taken out of it.
-pub(crate) fn from_phone(state: &mut PhoneState) -> Result<String, Cause> {
-    state.wears = Configuration::default();
-    if let Some(session) = &mut state.session {
-        session.logout_configuration = Configuration::default();
+/// A phone's name in the store: half as long, and in the same order.
+pub(crate) fn name(phone: &PhoneName) -> [u8; 6] {
+    let digits = phone.as_str().chars().filter_map(|digit| digit.to_digit(16));
+    // The letter E of what stands before them is shifted out.
+    let [_, _, mac @ ..] = digits.fold(0_u64, |mac, digit| mac << 4 | u64::from(digit)).to_be_bytes();
+    mac
+}
+
+/// The phone of that name in the store.
+pub(crate) fn to_name(name: &[u8]) -> Result<PhoneName, Cause> {
+    let Ok([a, b, c, d, e, f]) = <[u8; 6]>::try_from(name) else {
+        return Err(format!("{} is not the name of a phone", name.escape_ascii()).into());
+    };
+    Ok(format!("SEP{:012X}", u64::from_be_bytes([0, 0, a, b, c, d, e, f])).parse()?)
+}
+
+/// A session's id in the store: the 16 bytes that it stands for, where they give back the same.
+pub(crate) fn session(id: &SessionId) -> Vec<u8> {
+    match ulid::Ulid::from_string(id.as_str()) {
+        Ok(ulid) if ulid.to_string() == id.as_str() => ulid.to_bytes().to_vec(),
+        _ => id.as_str().as_bytes().to_vec(),
     }
-    Ok(format!("{}:{FORMAT}:{}", state.epoch, serde_json::to_string(state)?))
+}
+
+/// The name of a rendering: no two have one name by chance, and who looks for two needs some
+/// 2^56 attempts.
+pub(crate) fn rendering(rendering: &[u8]) -> Vec<u8> {
+    digest(&SHA256, rendering).as_ref().iter().copied().take(RENDERING).collect()
 }
 
 /// The beginning of the record of a phone at that epoch.
@@ -37,33 +61,49 @@ pub(crate) fn phones(values: Vec<Value>) -> Result<Vec<(PhoneName, Option<PhoneS
     let mut values = values.into_iter();
     let mut found = Vec::with_capacity(values.len() / 4);
     while let Some(name) = values.next() {
-        let name = String::from_utf8(bytes(name).ok_or_else(|| strange("a phone"))?);
-        let name = name.map_err(|error| corrupt("a phone")(error.into()))?;
+        let name = bytes(name).ok_or_else(|| strange("a phone"))?;
+        let name = to_name(&name).map_err(corrupt("a phone"))?;
         let record = values.next().and_then(bytes);
-        let wears = values.next().and_then(bytes).unwrap_or_default();
-        let logout = values.next().and_then(bytes).unwrap_or_default();
-        let read = || -> Result<(PhoneName, Option<PhoneState>), Cause> {
-            let state = record.map(|record| to_phone(&name, &record, wears, logout)).transpose()?;
-            Ok((name.parse()?, state))
-        };
-        found.push(read().map_err(corrupt(format!("phone {name}")))?);
+        let wears = values.next().and_then(bytes);
+        let after = values.next().and_then(bytes);
+        let read = |record: Vec<u8>| to_phone(name.clone(), &record, wears, after);
+        let state = record.map(read).transpose().map_err(corrupt(format!("phone {name}")))?;
+        found.push((name, state));
     }
     Ok(found)
 }
 
-fn to_phone(name: &str, record: &[u8], wears: Vec<u8>, logout: Vec<u8>) -> Result<PhoneState, Cause> {
-    let mut parts = record.splitn(3, |byte| *byte == b':');
-    let (epoch, format, json) = (parts.next(), parts.next(), parts.next());
-    if format != Some(FORMAT.as_bytes()) {
-        return Err("the record has no format that is known".into());
-    }
-    let mut state: PhoneState = serde_json::from_slice(json.unwrap_or_default())?;
-    if epoch != Some(state.epoch.to_string().as_bytes()) || state.phone.as_str() != name {
-        return Err("the record is of another phone or epoch than it is found by".into());
-    }
-    state.wears = Configuration(wears);
-    if let Some(session) = &mut state.session {
-        session.logout_configuration = Configuration(logout);
+fn to_phone(
+    name: PhoneName,
+    record: &[u8],
+    wears: Option<Vec<u8>>,
+    after: Option<Vec<u8>>,
+) -> Result<PhoneState, Cause> {
+    let other = || Cause::from("the record has a layout that is not known");
+    let colon = record.iter().position(|byte| *byte == b':').ok_or_else(other)?;
+    let (epoch, rest) = record.split_at_checked(colon).ok_or_else(other)?;
+    let epoch = std::str::from_utf8(epoch)?.parse()?;
+    let (has_wears, has_after) = match rest.get(1) {
+        Some(b'n') => (false, false),
+        Some(b'w') => (true, false),
+        Some(b'a') => (false, true),
+        Some(b'b') => (true, true),
+        _ => return Err(other()),
+    };
+    let renderings = usize::from(has_wears) + usize::from(has_after);
+    let packed = rest.get(2 + RENDERING * renderings..).ok_or("the record ends too soon")?;
+    let mut state = packed::to_phone(name, epoch, packed)?;
+    let there = |has: bool, rendering: Option<Vec<u8>>| match rendering {
+        Some(rendering) if has => Ok(Configuration(rendering)),
+        None if has => Err("a rendering that it refers to is missing"),
+        _ => Ok(Configuration::default()),
+    };
+    state.wears = there(has_wears, wears)?;
+    let after = there(has_after, after)?;
+    match &mut state.session {
+        Some(session) => session.logout_configuration = after,
+        None if has_after => return Err("it has a rendering for after a session, and no session".into()),
+        None => {}
     }
     Ok(state)
 }
@@ -76,20 +116,17 @@ pub(crate) fn holder(guard: &Guard) -> String {
     }
 }
 
-pub(crate) fn from_event(event: &SessionEvent) -> Result<String, Cause> {
-    Ok(serde_json::to_string(event)?)
-}
-
 /// An entry of the stream.
 pub(crate) fn to_event(entry: Value) -> Result<StoredEvent, StoreError> {
-    let (id, fields): (String, Vec<(String, String)>) =
+    let (id, fields): (String, Vec<(String, Vec<u8>)>) =
         redis::from_redis_value(entry).map_err(|error| corrupt("an event")(error.into()))?;
-    let field = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    let field =
+        |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_slice());
     let read = || -> Result<StoredEvent, Cause> {
         Ok(StoredEvent {
             sequence: place(&id)?,
-            at: to_instant(field("a").ok_or("it has no instant")?)?,
-            event: serde_json::from_str(field("e").ok_or("it has no content")?)?,
+            at: to_instant(std::str::from_utf8(field("a").ok_or("it has no instant")?)?)?,
+            event: packed::to_event(field("e").ok_or("it has no content")?)?,
         })
     };
     read().map_err(corrupt(format!("event {id}")))
@@ -182,6 +219,36 @@ pub(crate) fn number<T: std::str::FromStr>(value: Option<Value>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dp_18_names_of_phones_are_six_bytes_in_their_order() {
+        let mut names: Vec<PhoneName> =
+            ["SEP000000000000", "SEP0000000000FF", "SEP000DEDAB3566", "SEP7FFFFFFFFFFF", "SEPFFFFFFFFFFFF"]
+                .map(|name| name.parse().unwrap())
+                .to_vec();
+        names.sort();
+        let short: Vec<_> = names.iter().map(name).collect();
+        assert!(short.is_sorted());
+        assert_eq!(short[2], [0, 0x0d, 0xed, 0xab, 0x35, 0x66]);
+        for (short, name) in short.iter().zip(&names) {
+            assert_eq!(to_name(short).unwrap(), *name);
+        }
+        assert!(to_name(b"SEP000DEDAB3566").is_err() && to_name(b"").is_err());
+    }
+
+    #[test]
+    fn session_ids_are_short_where_they_come_back_the_same() {
+        let short = |id: &str| session(&id.parse().unwrap()).len();
+        assert_eq!(short("01JD0000000000000000000001"), 16);
+        assert_eq!(short("ZZZZZZZZZZZZZZZZZZZZZZZZZZ"), 26, "more than 128 bits");
+        assert_eq!(short("01JD000000000000000000000O"), 26, "an O, which is read as a 0");
+    }
+
+    #[test]
+    fn renderings_have_names_of_what_they_are() {
+        assert_eq!(rendering(b"one").len(), RENDERING);
+        assert_ne!(rendering(b"one"), rendering(b"two"));
+    }
 
     #[test]
     fn instants_compare_as_their_digits_and_come_back() {

@@ -5,11 +5,15 @@ use redis::Cmd;
 use roamline_domain::ClusterId;
 
 /// The format of what is kept; another one is not touched.
-pub(crate) const FORMAT: &str = "1";
+pub(crate) const FORMAT: &str = "2";
 
-/// What a guarded script begins with: it has the place of the last event and the number of changes at hand, too.
-const GUARD: &str = "local head = call('HMGET', meta, 'born', 'seq', 'rev')\n\
+/// What a guarded script begins with: it has at hand, too, the place of the last event, the number of changes, the
+/// floors of guards and of epochs, and of which history all of it is.
+const GUARD: &str = "local head = call('HMGET', meta, 'born', 'seq', 'rev', 'guards', 'epochs', 'run')\n\
                      if head[1] ~= ARGV[1] then return {'lost'} end\n";
+
+/// How phones are read, for scripts that have their keys.
+const READ: &str = include_str!("lua/read.lua");
 
 /// The name of a key.
 fn key(cluster: &ClusterId, name: &str) -> String {
@@ -36,6 +40,9 @@ impl Script {
             true => GUARD,
             false => "local head = {}\n",
         };
+        if names.contains(&"phones") && names.contains(&"renderings") {
+            text += READ;
+        }
         text += source;
         let hash = redis::Script::new(&text).get_hash().to_owned();
         let keys = names.iter().map(|name| key(cluster, &format!("{prefix}{name}"))).collect();
@@ -90,6 +97,7 @@ scripts! {
     list: "", true, "list";
     of_user: "", true, "of_user";
     touched: "", true, "touched";
+    place: "", true, "place";
     due: "", true, "due";
     next_deadline: "", true, "next_deadline";
     events_after: "", true, "events";

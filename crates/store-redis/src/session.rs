@@ -8,13 +8,13 @@ use roamline_domain::phone_state::{PhoneState, SessionEvent};
 use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
 use roamline_store::{
     About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, Reply, Sequence, SessionStore,
-    Snapshot, StoreError,
+    Snapshot, StoreError, without_record,
 };
 use tokio::sync::watch;
 
 use crate::error::{corrupt, strange, unavailable};
 use crate::record::{array, bytes, number, phones};
-use crate::{RedisStore, commit, record};
+use crate::{RedisStore, commit, packed, record};
 
 /// Phones that are read in one step, so that nobody waits long for it.
 pub(crate) const PAGE: u32 = 200;
@@ -98,7 +98,7 @@ impl SessionStore for RedisStore {
         let line = about.acd_line.clone().map(Guard::AcdLine);
         let guards: Vec<_> = user.into_iter().chain(line).collect();
         let answer = self.ask(&self.scripts.load, |cmd| {
-            cmd.arg(about.phone.as_str());
+            cmd.arg(&record::name(&about.phone));
             for guard in &guards {
                 cmd.arg(record::holder(guard));
             }
@@ -108,7 +108,8 @@ impl SessionStore for RedisStore {
         let found = array(answer.next()).ok_or_else(|| strange("phones"))?;
         let mut found = phones(found)?.into_iter();
         let phone = found.next().and_then(|(_, state)| state);
-        let phone = phone.unwrap_or_else(|| PhoneState::new(about.phone.clone()));
+        let floor = number(answer.next()).ok_or_else(|| strange("the floor of epochs"))?;
+        let phone = phone.unwrap_or_else(|| without_record(about.phone.clone(), floor));
         let mut others: Vec<_> = found.filter_map(|(_, state)| state).collect();
         others.sort_by(|one, other| one.phone.cmp(&other.phone));
         let version =
@@ -136,7 +137,7 @@ impl SessionStore for RedisStore {
         let mut cmd = self.scripts.commit.call(&*self.born().await?);
         commit::from_nothing(&mut cmd, at);
         for event in &events {
-            cmd.arg("e").arg(record::from_event(event).map_err(corrupt("an event"))?);
+            cmd.arg("e").arg(packed::from_event(event));
         }
         let last = self.change(cmd).await?.ok_or_else(|| unavailable("events alone cannot move"))?;
         if !events.is_empty() {
@@ -147,15 +148,15 @@ impl SessionStore for RedisStore {
 
     async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
         let answer = self.ask(&self.scripts.load, |cmd| {
-            cmd.arg(phone.as_str());
+            cmd.arg(&record::name(phone));
         });
-        let found = array(answer.await?.pop()).ok_or_else(|| strange("a phone"))?;
+        let found = array(answer.await?.into_iter().nth(1)).ok_or_else(|| strange("a phone"))?;
         Ok(phones(found)?.into_iter().next().and_then(|(_, state)| state))
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
         let answer = self.ask(&self.scripts.session, |cmd| {
-            cmd.arg(id.as_str());
+            cmd.arg(record::session(id));
         });
         let holder = present(answer.await?.pop())?.pop();
         let is_it = |state: &PhoneState| state.session.as_ref().is_some_and(|session| session.id == *id);
@@ -179,7 +180,7 @@ impl SessionStore for RedisStore {
             let step = rest.min(PAGE);
             let (page, _) = match user {
                 Some(user) => self.page_of(user, after.as_ref(), step).await?,
-                None => self.page(after.as_ref(), step).await.map(|(page, last, _)| (page, last))?,
+                None => self.page(after.as_ref(), step).await.map(|page| (page.phones, page.sequence))?,
             };
             let is_last = page.len() < step as usize;
             after = page.last().map(|state| state.phone.clone());
@@ -203,15 +204,19 @@ impl SessionStore for RedisStore {
         Ok(snapshot)
     }
 
+    async fn place(&self) -> Result<Sequence, StoreError> {
+        let place = number(self.ask(&self.scripts.place, |_| {}).await?.pop());
+        let place = place.ok_or_else(|| strange("the last event"))?;
+        self.places.see(place);
+        Ok(place)
+    }
+
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
         let answer = self.ask(&self.scripts.due, |cmd| {
             cmd.arg(record::score(now)).arg(limit);
         });
         let names = array(answer.await?.pop()).ok_or_else(|| strange("deadlines"))?;
-        let read = |name: Value| {
-            let name = String::from_utf8(bytes(name).unwrap_or_default()).unwrap_or_default();
-            name.parse().map_err(|error| corrupt(format!("phone {name}"))(Box::new(error)))
-        };
+        let read = |name| record::to_name(&bytes(name).unwrap_or_default()).map_err(corrupt("a deadline"));
         names.into_iter().map(read).collect()
     }
 

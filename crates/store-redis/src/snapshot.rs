@@ -3,6 +3,9 @@
 //! A snapshot of all is as of one instant all the same: every change of a phone is counted and its phone remembered, so
 //! after the last page those that were changed meanwhile are read again, in the order of their changes, until the last
 //! of them are read in one step with the place of the last event. What changes in that step's instant is in it.
+//!
+//! A server that takes over may lack changes that the one before it had, and count others as the same. So each page
+//! tells of which history it is, and pages of two of them make no snapshot: it begins anew.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +16,38 @@ use roamline_store::{Guard, Sequence, Snapshot, StoreError};
 
 use crate::RedisStore;
 use crate::error::{corrupt, strange, unavailable};
-use crate::record::{self, array, number, phones};
+use crate::record::{self, array, bytes, number, phones};
 use crate::session::PAGE;
 
-/// How often it begins anew where more is changed meanwhile than is remembered.
+/// How often it begins anew where more is changed meanwhile than is remembered, or servers change.
 const ATTEMPTS: usize = 3;
 
 /// Changes that are read again in one step.
 const CHANGES: u32 = 200;
 
+/// Phones with a session, and as of when.
+pub(crate) struct Page {
+    pub(crate) phones: Vec<PhoneState>,
+    /// The place of the last event.
+    pub(crate) sequence: Sequence,
+    /// The number of changes so far.
+    changes: u64,
+    /// Changes when the server is another, or begins anew.
+    history: String,
+}
+
 impl RedisStore {
-    /// The next phones with a session; the place of the last event, and the number of changes so far.
-    pub(crate) async fn page(
-        &self,
-        after: Option<&PhoneName>,
-        limit: u32,
-    ) -> Result<(Vec<PhoneState>, Sequence, u64), StoreError> {
-        let from = after.map_or("-".to_owned(), |after| format!("({after}"));
+    /// The next phones with a session.
+    pub(crate) async fn page(&self, after: Option<&PhoneName>, limit: u32) -> Result<Page, StoreError> {
+        let from = after.map_or(b"-".to_vec(), |after| [b"(", record::name(after).as_slice()].concat());
         let answer = self.ask(&self.scripts.list, |cmd| {
             cmd.arg(from).arg(limit);
         });
         let mut answer = answer.await?.into_iter();
-        let page = page(answer.next())?;
+        let phones = page(answer.next())?;
         let counts = number(answer.next()).zip(number(answer.next()));
-        let (last, changes) = counts.ok_or_else(|| strange("the phones"))?;
-        Ok((page, last, changes))
+        let (sequence, changes) = counts.ok_or_else(|| strange("the phones"))?;
+        Ok(Page { phones, sequence, changes, history: history(answer.next())? })
     }
 
     /// The next phones of a user, and the place of the last event.
@@ -49,7 +59,7 @@ impl RedisStore {
     ) -> Result<(Vec<PhoneState>, Sequence), StoreError> {
         let answer = self.ask(&self.scripts.of_user, |cmd| {
             cmd.arg(record::holder(&Guard::User(user.clone())));
-            cmd.arg(after.map_or("", PhoneName::as_str)).arg(limit);
+            cmd.arg(after.map(record::name).map_or(Vec::new(), Vec::from)).arg(limit);
         });
         let mut answer = answer.await?.into_iter();
         let page = page(answer.next())?;
@@ -62,20 +72,24 @@ impl RedisStore {
                 return Ok(snapshot);
             }
         }
-        Err(unavailable("phones change faster than they can be read"))
+        Err(unavailable("phones or servers change faster than phones can be read"))
     }
 
     async fn try_snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        let (first, sequence, mut read_to) = self.page(None, PAGE).await?;
+        let Page { phones: first, sequence, changes: mut read_to, history: of } =
+            self.page(None, PAGE).await?;
         if first.len() < PAGE as usize {
             return Ok(Some(Snapshot { sequence, phones: first }));
         }
         let mut after = first.last().map(|state| state.phone.clone());
         let mut all: BTreeMap<_, _> = first.into_iter().map(|state| (state.phone.clone(), state)).collect();
         while after.is_some() {
-            let (page, _, _) = self.page(after.as_ref(), PAGE).await?;
-            after = page.last().map(|state| state.phone.clone());
-            all.extend(page.into_iter().map(|state| (state.phone.clone(), state)));
+            let page = self.page(after.as_ref(), PAGE).await?;
+            if page.history != of || page.changes < read_to {
+                return Ok(None);
+            }
+            after = page.phones.last().map(|state| state.phone.clone());
+            all.extend(page.phones.into_iter().map(|state| (state.phone.clone(), state)));
         }
         loop {
             let answer = self.ask(&self.scripts.touched, |cmd| {
@@ -90,13 +104,21 @@ impl RedisStore {
                 };
             }
             let mut count = || number(answer.next()).ok_or_else(|| strange("the changes"));
-            let (sequence, to, of) = (count()?, count()?, count()?);
-            if to >= of {
+            let (sequence, to, changes) = (count()?, count()?, count()?);
+            if history(answer.next())? != of {
+                return Ok(None);
+            }
+            if to >= changes {
                 return Ok(Some(Snapshot { sequence, phones: all.into_values().collect() }));
             }
             read_to = to;
         }
     }
+}
+
+fn history(value: Option<Value>) -> Result<String, StoreError> {
+    let history = value.and_then(bytes).and_then(|bytes| String::from_utf8(bytes).ok());
+    history.ok_or_else(|| strange("the history"))
 }
 
 /// Those that are there; each has a session.

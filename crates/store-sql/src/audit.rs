@@ -28,6 +28,19 @@ impl SqlStore {
         Ok(place.map_err(corrupt("the place of the audit trail"))?.unwrap_or_default())
     }
 
+    /// Makes a step, and deletes the records up to that number by it.
+    async fn audit_step(&self, step: AuditStep, until: i64) -> Result<(), AuditError> {
+        let from = step.from.clone();
+        let rows = Rows::of(&self.cluster, step).map_err(corrupt("a step of the audit trail"))?;
+        let tx = self.write(&self.writers.audit).await?;
+        if self.audit_place(&tx).await? != from {
+            tx.rollback().await.map_err(failed(WHAT))?;
+            return Err(AuditError::Moved);
+        }
+        rows.write(&tx, until).await.map_err(failed(WHAT))?;
+        Ok(tx.commit().await.map_err(failed(WHAT))?)
+    }
+
     /// The first and the last number of records of that time, so that the others need not be looked at: records are
     /// listed by their numbers, and numbers follow time as far as clocks agree.
     async fn numbers_of(&self, query: &AuditQuery) -> Result<Option<(i64, i64)>, StoreError> {
@@ -96,8 +109,16 @@ impl Rows {
         })
     }
 
-    async fn write(self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    /// Deletes the records up to that number, then writes these.
+    async fn write(self, tx: &DatabaseTransaction, until: i64) -> Result<(), DbErr> {
         use audit_live::Column;
+        if until > 0 {
+            audit_record::Entity::delete_many()
+                .filter(audit_record::Column::ClusterId.eq(self.place.cluster_id.as_str()))
+                .filter(audit_record::Column::Number.lte(until))
+                .exec(tx)
+                .await?;
+        }
         for some in self.ended.chunks(SESSIONS) {
             audit_live::Entity::delete_many()
                 .filter(Column::ClusterId.eq(self.place.cluster_id.as_str()))
@@ -180,15 +201,11 @@ impl AuditStore for SqlStore {
     }
 
     async fn append(&self, step: AuditStep) -> Result<(), AuditError> {
-        let from = step.from.clone();
-        let rows = Rows::of(&self.cluster, step).map_err(corrupt("a step of the audit trail"))?;
-        let tx = self.write(&self.writers.audit).await?;
-        if self.audit_place(&tx).await? != from {
-            tx.rollback().await.map_err(failed(WHAT))?;
-            return Err(AuditError::Moved);
-        }
-        rows.write(&tx).await.map_err(failed(WHAT))?;
-        Ok(tx.commit().await.map_err(failed(WHAT))?)
+        self.audit_step(step, 0).await
+    }
+
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError> {
+        self.audit_step(step, i64::try_from(until).unwrap_or(i64::MAX)).await
     }
 
     async fn records(
@@ -242,5 +259,18 @@ impl AuditStore for SqlStore {
         }
         let rows = select.all(&self.readers).await.map_err(failed(WHAT))?;
         rows.iter().map(session).collect()
+    }
+
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        use audit_live::Column;
+        let mut found = Vec::new();
+        for some in sessions.chunks(SESSIONS) {
+            let select = audit_live::Entity::find()
+                .filter(Column::ClusterId.eq(self.cluster.as_str()))
+                .filter(Column::SessionId.is_in(some.iter().map(SessionId::as_str)));
+            found.extend(select.all(&self.readers).await.map_err(failed(WHAT))?);
+        }
+        found.sort_by(|one, next| one.phone.cmp(&next.phone));
+        found.iter().map(session).collect()
     }
 }

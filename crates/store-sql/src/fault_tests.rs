@@ -7,7 +7,7 @@ use futures::future::join_all;
 use roamline_domain::audit::{AuditKind, AuditRecord, EventMark};
 use roamline_domain::phone_state::Configuration;
 use roamline_store::conformance::fixture::{agent, at, everything, line, log_in, log_out, phone, since};
-use roamline_store::{About, Change, Commit, CommitError, CredentialStore, DirectoryError, Expect};
+use roamline_store::{About, Change, Commit, CommitError, DirectoryError, Expect, TokenStore};
 use roamline_store::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore};
 use roamline_store::{KeyRecord, SessionStore, StoreError};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryTrait};
@@ -88,8 +88,9 @@ async fn a_read_only_file_is_unavailable_and_can_be_read() {
     let create = Change::Put { resource: line("1"), expect: Expect::Absent };
     let refused = roamline_store::DirectoryStore::commit(&*store, vec![create], at(0)).await;
     assert!(matches!(refused, Err(DirectoryError::Store(StoreError::Unavailable(_)))), "{refused:?}");
-    let key = KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0) };
-    let refused = store.ensure_keys(vec![key]).await;
+    let key =
+        KeyRecord { kid: "k".into(), pkcs8: vec![1], created_at: at(0), signs_from: None, retired_at: None };
+    let refused = store.swap_keys(&[], vec![key]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(matches!(store.trim(at(0), since(at(0))).await, Err(StoreError::Unavailable(_))));
     assert_eq!(everything(&store).await, before);
@@ -169,7 +170,7 @@ fn audit_step(from: &AuditPlace, body: &str) -> AuditStep {
 
 async fn trail(store: &SqlStore) -> (AuditPlace, Vec<AuditRecord>) {
     let records = store.records(&AuditQuery::default(), 0, 100).await.unwrap();
-    (store.place().await.unwrap(), records)
+    (AuditStore::place(store).await.unwrap(), records)
 }
 
 #[tokio::test]

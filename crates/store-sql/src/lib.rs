@@ -1,4 +1,4 @@
-//! What Roamline keeps, in SQL: the four stores of a cluster over one SQLite file or, with the feature `postgres`,
+//! What Roamline keeps, in SQL: the five stores of a cluster over one SQLite file or, with the feature `postgres`,
 //! one PostgreSQL database, through SeaORM: one code path, one set of migrations.
 //!
 //! Every row carries the cluster's id, so that several clusters may share a database. Instants are kept to the
@@ -25,6 +25,7 @@ mod phone;
 mod postgres;
 mod session;
 mod sqlite;
+mod token;
 mod write;
 mod writer;
 

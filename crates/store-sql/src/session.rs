@@ -130,6 +130,11 @@ impl SessionStore for SqlStore {
         Ok(Snapshot { sequence: count(last).map_err(corrupt("an event"))?, phones: phones(rows)? })
     }
 
+    async fn place(&self) -> Result<Sequence, StoreError> {
+        let last = committer::last(&self.cluster, &self.readers).await.map_err(failed("an event"))?;
+        count(last).map_err(corrupt("an event"))
+    }
+
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
         let names: Vec<String> = phone_state::Entity::find()
             .select_only()

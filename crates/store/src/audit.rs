@@ -1,5 +1,6 @@
 //! The audit trail: every login and logout, refused ones too, in records that are never changed and hang together by
-//! a chain of hashes (EV-1). It is fed from the event log of the sessions, and outlives it.
+//! a chain of hashes (EV-1). It is fed from the event log of the sessions, and outlives it. The oldest records may be
+//! deleted; a record that stays says where the others ended.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -79,7 +80,14 @@ pub trait AuditStore: Send + Sync + 'static {
     /// [`AuditError::Moved`] as said there.
     async fn append(&self, step: AuditStep) -> Result<(), AuditError>;
 
-    /// Records that match, with numbers greater than `after`, the oldest first, at most `limit`.
+    /// Makes a step as [`append`](Self::append) does, and deletes the records up to that number by it. Sessions that are
+    /// live stay so.
+    ///
+    /// # Errors
+    /// [`AuditError::Moved`] as said there; nothing was deleted then.
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError>;
+
+    /// Records that match and were not deleted, with numbers greater than `after`, the oldest first, at most `limit`.
     async fn records(
         &self,
         query: &AuditQuery,
@@ -93,4 +101,7 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Sessions that are live as far as the trail knows, in the order of their phones, after `after`, at most `limit`.
     async fn live(&self, after: Option<&PhoneName>, limit: u32) -> Result<Vec<Session>, StoreError>;
+
+    /// Those of these sessions that are live as far as the trail knows, in the order of their phones.
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError>;
 }

@@ -17,9 +17,11 @@ pub mod fixture;
 pub mod import;
 pub mod import_commit;
 pub mod session;
+pub mod session_begin;
 pub mod session_commit;
 pub mod session_event;
 pub mod through;
+pub mod token;
 
 /// One test for each case of the suite, in a module of that name. `$factory` is an expression, evaluated once a test,
 /// whose future gives an empty store in an `Arc` and whatever must live as long as it (a directory, a child process).
@@ -113,6 +115,10 @@ macro_rules! conformance_suite {
                 events_that_are_recorded_are_found_by_their_places,
                 a_session_is_live_in_the_trail_until_it_ends,
                 sessions_that_are_live_in_the_trail_are_paged_by_phone,
+                ev_1_the_oldest_records_are_deleted_by_a_step,
+                ev_1_a_step_that_moved_deletes_nothing,
+                ev_1_of_many_that_prune_one_does,
+                sessions_are_found_among_those_that_are_live_in_the_trail,
                 a_large_step_of_the_trail_is_one_step,
             }
             $crate::conformance_cases! { credential, $factory;
@@ -122,8 +128,18 @@ macro_rules! conformance_suite {
                 one_that_moved_keeps_all_from_being_written,
                 a_name_twice_in_one_step_is_refused,
                 of_16_writers_from_one_version_one_writes,
+            }
+            $crate::conformance_cases! { token, $factory;
+                a_sign_in_is_kept_as_it_was_begun_and_refreshed,
+                a_sign_in_is_refreshed_from_its_counter_alone,
+                of_16_refreshes_from_one_counter_one_is_made,
+                of_a_principal_the_latest_sign_ins_are_kept,
+                a_principal_that_is_revoked_has_no_sign_in_any_more,
+                revocations_are_read_in_their_order_after_any_place,
+                trimmed_sign_ins_and_revocations_leave_the_last_place,
+                of_revocations_at_once_each_has_its_own_place,
                 keys_are_the_oldest_first,
-                keys_are_added_only_where_there_are_none,
+                keys_are_swapped_from_those_that_are_there_alone,
                 of_16_processes_that_bring_keys_one_does,
             }
         }
@@ -140,6 +156,25 @@ macro_rules! session_conformance_suite {
             use super::*;
 
             $crate::session_conformance_cases! { $factory }
+        }
+    };
+}
+
+/// One test for each case of beginning a store that can lose everything. `$factory` gives one that is not begun.
+#[macro_export]
+macro_rules! session_begin_suite {
+    ($name:ident, $factory:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the factory may need nothing from around it")]
+            use super::*;
+
+            $crate::conformance_cases! { session_begin, $factory;
+                a_store_that_is_not_begun_is_lost,
+                a_new_store_begins_at_0,
+                a_lost_store_goes_on_with_what_it_is_given,
+                a_phone_without_a_record_is_beyond_all_that_a_lost_store_gave,
+                a_guard_is_beyond_all_that_a_lost_store_gave,
+            }
         }
     };
 }
@@ -176,6 +211,7 @@ macro_rules! session_conformance_cases {
             guards_of_both_users_move_at_a_takeover,
             guards_rest_when_no_session_begins_or_ends,
             guards_move_when_a_session_goes_on_with_another_acd_line,
+            a_guard_that_nobody_holds_fences_after_a_trim,
             a_stale_phone_is_moved_and_nothing_changes,
             a_stale_other_phone_is_moved_and_nothing_changes,
             a_stale_guard_is_moved_and_nothing_changes,
@@ -203,6 +239,7 @@ macro_rules! session_conformance_cases {
             a_snapshot_and_the_events_after_it_give_the_present,
             trimmed_events_are_too_old,
             trim_keeps_the_last_event_and_its_place,
+            the_place_is_that_of_the_last_event,
             trim_leaves_no_gap_where_clocks_disagree,
             trim_keeps_what_is_behind_nobody,
             events_are_told_without_a_change,

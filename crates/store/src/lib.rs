@@ -11,17 +11,19 @@ mod error;
 pub mod import;
 mod recall;
 pub mod session;
+pub mod token;
 
 pub mod conformance;
 pub mod memory;
 
 pub use audit::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore};
-pub use credential::{CredentialStore, KeyRecord, Principal, SecretRecord};
+pub use credential::{CredentialStore, Principal, SecretRecord};
 pub use directory::{Change, Cursor, DirectoryError, DirectoryStore, Expect, ListQuery, Order, Stored};
 pub use error::StoreError;
 pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
 pub use recall::Recall;
 pub use session::{
-    About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, Reply, Sequence, SessionStore,
-    Snapshot, StoredEvent,
+    About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, PLACES_SKIPPED, Reply, Sequence,
+    SessionStore, Snapshot, StoredEvent, has_record, without_record,
 };
+pub use token::{KeyRecord, Revocation, RevocationPage, Revoked, SignIn, TokenStore};

@@ -7,6 +7,7 @@ mod credential;
 mod directory;
 mod import;
 mod session;
+mod token;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,12 +29,20 @@ struct State {
     directory: directory::Directory,
     imports: import::Imports,
     credentials: credential::Credentials,
+    tokens: token::Tokens,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self { state: Mutex::default(), latest: watch::Sender::new(0) }
+    }
+
+    /// One that holds nothing and must be begun, as a Redis that is new or has lost everything.
+    pub fn lost() -> Self {
+        let store = Self::new();
+        store.state().sessions.is_lost = true;
+        store
     }
 
     /// No step below can end halfway, so a state whose lock is poisoned is still whole.

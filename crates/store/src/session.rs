@@ -12,6 +12,10 @@ use crate::StoreError;
 /// Place of an event in the order of commits: from 1, without gaps in what a reader sees. 0 is before the first.
 pub type Sequence = u64;
 
+/// How many places a store leaves out at least where it may have lost the end of its log: more than any process can have
+/// seen of events that are gone.
+pub const PLACES_SKIPPED: Sequence = 1_000_000;
+
 /// What a decision is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
@@ -41,13 +45,26 @@ pub enum Guard {
     AcdLine(LineName),
 }
 
-/// What was loaded, and the versions it had. The version of a phone is its epoch, 0 where there is no record.
+/// What was loaded, and the versions it had. The version of a phone is its epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// The phone, and the others that matter. A phone without a record is [`PhoneState::new`].
+    /// The phone, and the others that matter. A phone without a record is as [`without_record`] says.
     pub held: Held,
-    /// Versions of the guards, 0 for one that never moved.
+    /// Versions of the guards. One that never moved, or was forgotten because there is no such session, is at the floor
+    /// of guards: beyond all that a lost store gave, and not below any that was forgotten.
     pub guards: Vec<(Guard, u64)>,
+}
+
+/// A phone that a store has no record of: nothing is known of it, and its epochs and generations go on after the store's
+/// floor, 0 where the store never lost anything.
+pub fn without_record(phone: PhoneName, floor: u64) -> PhoneState {
+    PhoneState { epoch: floor, generation: floor, acknowledged: floor, ..PhoneState::new(phone) }
+}
+
+/// Whether a store has a record of the phone, or nothing is known of it: every change makes its epoch grow, and what a
+/// phone acknowledges cannot grow without one.
+pub fn has_record(state: &PhoneState) -> bool {
+    state.epoch != state.acknowledged
 }
 
 /// The remembered answer to a request id (LI-11).
@@ -163,6 +180,11 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Begins a store that is not begun: with these phones as they are given, and events to come in places after
     /// `after`. Of many that do so at once one does, and all the others are answered `false`, as is everyone who
     /// begins a store that is begun. Until it is done nobody sees any of it.
+    ///
+    /// With any phone, or with `after` beyond 0, there was a store before. Then epochs and generations of phones that
+    /// are not given, and versions of guards, begin at a floor that is beyond all that it can have given: a decision made
+    /// from what it held is refused as moved, and what it told of such a phone is from before all that is told from now
+    /// on.
     async fn begin(&self, phones: Vec<PhoneState>, after: Sequence) -> Result<bool, StoreError> {
         let _ = (phones, after);
         Ok(false)
@@ -202,6 +224,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// All phones with a session, or one user's, and the place they belong to, as of one instant.
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError>;
 
+    /// The place of the last event as the store has it now, 0 before the first: that of a snapshot taken in its stead.
+    async fn place(&self) -> Result<Sequence, StoreError>;
+
     /// Phones whose session has its next deadline ([`PhoneState::due_at`]) at or before `now`, the longest overdue
     /// first, at most `limit`.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError>;
@@ -222,6 +247,7 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError>;
 
     /// Forgets replies that have expired at `now`, and the oldest events, up to the first that must be kept; the last
-    /// event is always kept.
+    /// event is always kept. It may forget guards of users and ACD lines without a session, which makes decisions moved
+    /// that were made from other such guards at the same time.
     async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError>;
 }

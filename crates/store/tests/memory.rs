@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use roamline_store::conformance_suite;
 use roamline_store::memory::MemoryStore;
+use roamline_store::{conformance_suite, session_begin_suite};
 
 conformance_suite!(memory, async { (Arc::new(MemoryStore::new()), ()) });
+
+session_begin_suite!(a_memory_that_is_lost, async { (Arc::new(MemoryStore::lost()), ()) });
 
 #[test]
 fn every_case_is_in_the_suite() {
     let groups = [
         include_str!("../src/conformance/session.rs"),
+        include_str!("../src/conformance/session_begin.rs"),
         include_str!("../src/conformance/session_commit.rs"),
         include_str!("../src/conformance/session_event.rs"),
         include_str!("../src/conformance/directory.rs"),

@@ -1,10 +1,12 @@
 
 -- What was read must hold: for each phone the beginning of its record, for each holder the beginning of its own; and
--- a request must not have been answered.
+-- a request must not have been answered. What has no record is at the floor of its kind.
 local at = arg()
 for _ = 1, tonumber(arg()) do
-  local record, read = call('HGET', phones, arg()) or '0:', arg()
-  if string.sub(record, 1, #read) ~= read then return {'moved'} end
+  local name, read_at = arg(), arg()
+  local record = call('HGET', phones, name)
+  before[name] = record
+  if string.sub(record or (head[5] or '0') .. ':', 1, #read_at) ~= read_at then return {'moved'} end
 end
 local names, versions = {}, {}
 for n = 1, tonumber(arg()) do
@@ -12,7 +14,7 @@ for n = 1, tonumber(arg()) do
 end
 if #names > 0 then
   for n, known in ipairs(call('HMGET', holders, unpack(names))) do
-    if string.sub(known or '0;', 1, #versions[n]) ~= versions[n] then return {'moved'} end
+    if string.sub(known or (head[4] or '0') .. ';', 1, #versions[n]) ~= versions[n] then return {'moved'} end
     held[names[n]] = known
   end
 end

@@ -1,19 +1,19 @@
--- keys: meta phones wears holders
--- The phone ARGV[2], and the phones of the holders that follow: their versions, then four values for each phone.
-local versions, found, seen = {}, {}, {}
-local function take(phone)
-  if seen[phone] then return end
-  seen[phone] = true
-  local worn = call('HMGET', wears, phone, phone .. ':after')
-  local n = #found
-  found[n + 1], found[n + 2], found[n + 3], found[n + 4] = phone, call('HGET', phones, phone), worn[1], worn[2]
-end
-take(ARGV[2])
+-- keys: meta phones renderings holders
+-- The phone ARGV[2], and the phones of the holders that follow: their versions, four values for each phone, and the
+-- epoch of a phone without a record.
+local versions, names, seen = {}, {ARGV[2]}, {[ARGV[2]] = true}
 if #ARGV > 2 then
   for n, known in ipairs(call('HMGET', holders, unpack(ARGV, 3))) do
-    local version, held = string.match(known or '0;', '^(%d+);(.*)$')
-    versions[n] = version
-    for phone in string.gmatch(held, '[^;]+') do take(phone) end
+    known = known or (head[4] or '0') .. ';'
+    local ends_at = string.find(known, ';', 1, true) or 0
+    versions[n] = string.sub(known, 1, ends_at - 1)
+    for at = ends_at + 1, #known, 6 do
+      local phone = string.sub(known, at, at + 5)
+      if not seen[phone] then
+        seen[phone] = true
+        names[#names + 1] = phone
+      end
+    end
   end
 end
-return {'ok', versions, found}
+return {'ok', versions, read(names), head[5] or '0'}

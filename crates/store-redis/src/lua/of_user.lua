@@ -1,14 +1,19 @@
--- keys: meta phones wears holders
+-- keys: meta phones renderings holders
 -- At most ARGV[4] phones of the holder ARGV[2] with names after ARGV[3], as four values each, and the place of the
--- last event.
-local names, found = {}, {}
-for phone in string.gmatch(string.match(call('HGET', holders, ARGV[2]) or ';', ';(.*)$'), '[^;]+') do
-  if phone > ARGV[3] then names[#names + 1] = phone end
+-- last event. Names are compared as digits, since texts compare by the server's language.
+local function digits(name)
+  return (string.gsub(name, '.', function(byte) return string.format('%02X', string.byte(byte)) end))
+end
+local known, after, names, of = call('HGET', holders, ARGV[2]) or ';', digits(ARGV[3]), {}, {}
+for at = (string.find(known, ';', 1, true) or #known) + 1, #known, 6 do
+  local name = string.sub(known, at, at + 5)
+  local its = digits(name)
+  if its > after then
+    names[#names + 1] = its
+    of[its] = name
+  end
 end
 table.sort(names)
-for n = 1, math.min(#names, tonumber(ARGV[4])) do
-  local phone, at = names[n], 4 * n
-  local worn = call('HMGET', wears, phone, phone .. ':after')
-  found[at - 3], found[at - 2], found[at - 1], found[at] = phone, call('HGET', phones, phone), worn[1], worn[2]
-end
-return {'ok', found, head[2] or '0'}
+local some = {}
+for n = 1, math.min(#names, tonumber(ARGV[4])) do some[n] = of[names[n]] end
+return {'ok', read(some), head[2] or '0'}

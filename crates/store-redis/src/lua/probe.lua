@@ -4,7 +4,7 @@ local calls = {
   {'HSET', probe, 'a', '1'}, {'HGET', probe, 'a'}, {'HMGET', probe, 'a'}, {'HEXISTS', probe, 'a'},
   {'HINCRBY', probe, 'a', 1}, {'HDEL', probe, 'a'}, {'ZADD', probe, 1, 'a'}, {'ZRANGE', probe, 0, 0},
   {'ZRANGEBYSCORE', probe, '-inf', '+inf'}, {'ZRANGEBYLEX', probe, '-', '+'},
-  {'ZREMRANGEBYSCORE', probe, '-inf', '+inf'}, {'ZREM', probe, 'a'}, {'LPUSH', probe, 'a'},
+  {'ZREMRANGEBYSCORE', probe, '-inf', '+inf'}, {'ZREM', probe, 'a'}, {'LPUSH', probe, 'a'}, {'RPUSH', probe, 'a'},
   {'LRANGE', probe, 0, 0}, {'LLEN', probe}, {'LTRIM', probe, 1, 0}, {'XADD', probe, '1-0', 'a', 'b'},
   {'XRANGE', probe, '-', '+'}, {'XREVRANGE', probe, '+', '-'}, {'XTRIM', probe, 'MINID', '=', '2'},
   {'TYPE', probe}, {'EXISTS', probe}, {'RENAME', probe, probe}, {'PEXPIRE', probe, 1}, {'UNLINK', probe},

@@ -1,6 +1,6 @@
--- keys: meta replies ends events gaps
--- Forgets replies that ended at ARGV[2] (as a score, ARGV[3]) or before, and events before ARGV[4] up to the place
--- ARGV[5], ARGV[6] of each at most. Returns whether there may be more.
+-- keys: meta holders vacant replies ends events gaps
+-- Forgets replies that ended at ARGV[2] (as a score, ARGV[3]) or before, events before ARGV[4] up to the place ARGV[5],
+-- and holders without phones, ARGV[6] of each at most. Returns whether there may be more.
 local most, more = tonumber(ARGV[6]), 0
 local ended = 0
 for _, request in ipairs(call('ZRANGEBYSCORE', ends, '-inf', ARGV[3], 'LIMIT', 0, most)) do
@@ -12,6 +12,25 @@ for _, request in ipairs(call('ZRANGEBYSCORE', ends, '-inf', ARGV[3], 'LIMIT', 0
   end
 end
 if ended == most then more = 1 end
+
+-- A holder that is forgotten is at the floor from then on: at what it was, or beyond.
+local left = call('LRANGE', vacant, 0, most - 1)
+if #left > 0 then
+  local floor, gone = tonumber(head[4] or '0'), {}
+  for n, known in ipairs(call('HMGET', holders, unpack(left))) do
+    local version = string.match(known or '', '^(%d+);$')
+    if version then
+      floor = math.max(floor, tonumber(version))
+      gone[#gone + 1] = left[n]
+    end
+  end
+  if #gone > 0 then
+    call('HDEL', holders, unpack(gone))
+    call('HSET', meta, 'guards', string.format('%.0f', floor))
+  end
+  call('LTRIM', vacant, #left, -1)
+  if #left == most then more = 1 end
+end
 
 local last = call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
 if not last then return {'ok', more} end

@@ -210,10 +210,13 @@ async fn records_that_cannot_be_read_are_corrupt() {
     let cluster = cluster();
     let store = begun(cluster.clone(), hasty(&server)).await;
     log_in(&store, 1, &agent(1)).await;
-    let phone = "SEP000000000001";
+    let (phone, field) = ("SEP000000000001", "\0\0\0\0\0\u{1}");
     let key = |name: &str| format!("roamline:{{{cluster}}}:{name}");
-    for record in ["", "1", "1:1:", "1:1:{}", "1:2:{}", "x:1:{}", "7:1:null", "1:1:\u{0}"] {
-        server.ask(&["HSET", &key("phones"), phone, record]);
+    let (other, missing) = ("1:1:{}", "1:wnameofnothing!");
+    for record in
+        ["", "1", "1:", other, "1:x", "x:n", "-1:n", "1:w", missing, "1:n\u{8}", "1:n0", "1:anameofnothing!"]
+    {
+        server.ask(&["HSET", &key("phones"), field, record]);
         let read = store.phone(&phone.parse().unwrap()).await;
         assert!(
             matches!(&read, Err(StoreError::Corrupt { what, .. }) if what.contains(phone)),
@@ -221,7 +224,7 @@ async fn records_that_cannot_be_read_are_corrupt() {
         );
         assert!(matches!(store.list(None, None, 1).await, Err(StoreError::Corrupt { .. })));
     }
-    server.ask(&["XADD", &key("events"), "2-0", "e", "no event"]);
+    server.ask(&["XADD", &key("events"), "2-0", "a", "0", "e", "no event"]);
     server.ask(&["HSET", &key("meta"), "seq", "2"]);
     assert!(matches!(store.events(1, 10).await, Err(EventsError::Store(StoreError::Corrupt { .. }))));
     server.ask(&["HSET", &key("replies"), "r", "no reply"]);

@@ -1,7 +1,7 @@
 //! What is lost when a replica takes over from a master whose last logins it does not have: without durability it is
 //! counted, with a replica that must have each login it is nothing. What is counted is printed (`--nocapture`); with
-//! `ROAMLINE_TEST_FULL` set, there are three rounds of each, and those without durability, and those in which the store is
-//! cut off with the master.
+//! `ROAMLINE_TEST_FULL` set, there are three rounds of each (or as many as `ROAMLINE_TEST_ROUNDS` says), and those without
+//! durability, and those in which the store or a replica is cut off with the master.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use roamline_domain::PhoneName;
 use roamline_store::conformance::fixture::{agent, phone};
-use roamline_store::{Sequence, SessionStore};
+use roamline_store::{PLACES_SKIPPED, Sequence, SessionStore};
 use roamline_store_redis::{RedisOptions, RedisServers, RedisStore};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ const CLIENTS: usize = 16;
 /// Logins before anything breaks.
 const BEFORE: Sequence = 200;
 /// By how much places of events jump at a new master.
-const JUMP: Sequence = 1_000_000;
+const JUMP: Sequence = PLACES_SKIPPED;
 /// Logins after it is healed.
 const AFTER: Sequence = 50;
 /// How long a replica stands still, at first; four times as long in each round.
@@ -37,27 +37,32 @@ const USER: &str = "roamline";
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     /// The replica stands still, the master is killed, and the replica takes over.
     StalledReplica,
     /// The master is cut off from its replicas and sentinels; the store reaches all of them.
     Partition,
     /// The store is cut off with the master: the sentinel that it asks says nothing.
     PartitionOfStore,
+    /// The master is cut off together with one of its two replicas, which goes on following it.
+    PartitionWithReplica,
 }
 
 impl Fault {
-    fn start(self) -> Replicated {
+    pub(crate) fn start(self) -> Replicated {
         let servers = Replicated::start(if self == Self::StalledReplica { 1 } else { 2 }).watched();
         for server in &servers.servers {
             let answer =
                 server.ask(&["ACL", "SETUSER", USER, "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all"]);
             assert!(answer.starts_with("+OK"), "{answer}");
         }
+        if self == Self::PartitionWithReplica {
+            follow_with_a_name(&servers);
+        }
         servers
     }
 
-    fn options(self, servers: &Replicated, replicas: u32) -> RedisOptions {
+    pub(crate) fn options(self, servers: &Replicated, replicas: u32) -> RedisOptions {
         let mut options = behind_sentinel(servers);
         if let (Self::PartitionOfStore, RedisServers::Sentinel { urls, .. }) = (self, &mut options.servers) {
             urls.drain(..2);
@@ -73,19 +78,20 @@ impl Fault {
         match self {
             Self::StalledReplica => {
                 servers.servers[1].pause();
-                pass(STALL * 4_u32.pow(nth));
+                pass(STALL * 4_u32.pow(nth % 3));
                 servers.servers[0].kill();
                 servers.servers[1].resume();
                 failed_over(servers);
             }
-            Self::Partition | Self::PartitionOfStore => {
+            Self::Partition | Self::PartitionOfStore | Self::PartitionWithReplica => {
+                let together = if self == Self::PartitionWithReplica { 2 } else { 1 };
                 if self == Self::PartitionOfStore {
                     servers.sentinels[2].pause();
                 }
-                admit_others(&servers.servers[0], false);
+                servers.servers.iter().take(together).for_each(|server| admit_others(server, false));
                 failed_over(servers);
                 pass(APART);
-                admit_others(&servers.servers[0], true);
+                servers.servers.iter().take(together).for_each(|server| admit_others(server, true));
                 servers.sentinels[2].resume();
             }
         }
@@ -97,8 +103,22 @@ fn pass(length: Duration) {
     wait_until("a moment", || began.elapsed() >= length);
 }
 
+/// The first replica comes to the master with the store's name, so that it is let in with it.
+fn follow_with_a_name(servers: &Replicated) {
+    let replica = &servers.servers[1];
+    for (setting, value) in [("masteruser", USER), ("masterauth", PASSWORD)] {
+        assert!(replica.ask(&["CONFIG", "SET", setting, value]).starts_with("+OK"));
+    }
+    let master = &servers.servers[0];
+    master.ask(&["CLIENT", "KILL", "TYPE", "replica"]);
+    wait_until("replication", || {
+        let named = master.ask(&["CLIENT", "LIST", "TYPE", "replica"]).contains(&format!("user={USER}"));
+        named && master.ask(&["INFO", "replication"]).matches("state=online").count() == 2
+    });
+}
+
 /// Lets in, or not, those who come without a name.
-fn admit_others(server: &Redis, admit: bool) {
+pub(crate) fn admit_others(server: &Redis, admit: bool) {
     let url = format!("redis://{USER}:{PASSWORD}@{}", server.address());
     let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
     let mut orders = redis::pipe();
@@ -117,9 +137,20 @@ fn failed_over(servers: &Replicated) {
     }
 }
 
+/// All sentinels name another one than the first.
+pub(crate) fn failed_over_for_all(servers: &Replicated) {
+    failed_over(servers);
+    let all = 0..servers.sentinels.len();
+    wait_until("what all sentinels know", || all.clone().all(|sentinel| named_by(servers, sentinel) > 0));
+}
+
 /// The one that a sentinel names.
 fn master(servers: &Replicated) -> usize {
-    let said = servers.sentinels[0].ask(&["SENTINEL", "get-master-addr-by-name", MASTER]);
+    named_by(servers, 0)
+}
+
+fn named_by(servers: &Replicated, sentinel: usize) -> usize {
+    let said = servers.sentinels[sentinel].ask(&["SENTINEL", "get-master-addr-by-name", MASTER]);
     let named = |server: &Redis| said.contains(&format!("\r\n{}\r\n", server.port));
     servers.servers.iter().position(named).expect("one of them is the master")
 }
@@ -261,7 +292,8 @@ async fn measured(fault: Fault, replicas: u32) -> Vec<Counted> {
     // One at a time, so that sentinels are not kept from noticing.
     static TURN: Mutex<()> = Mutex::const_new(());
     let _turn = TURN.lock().await;
-    let rounds = if full() { 3 } else { 1 };
+    let given = std::env::var("ROAMLINE_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let rounds = if full() { given.unwrap_or(3) } else { 1 };
     let mut all = Vec::new();
     for nth in 0..rounds {
         let counted = round(fault, replicas, nth).await;
@@ -318,4 +350,20 @@ async fn nothing_that_a_replica_must_have_is_lost_to_a_store_that_is_cut_off_wit
         return;
     }
     assert_nothing_is_lost(Fault::PartitionOfStore).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_lost_with_a_master_and_the_one_replica_that_must_have_it() {
+    if !full() {
+        return;
+    }
+    measured(Fault::PartitionWithReplica, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nothing_that_both_replicas_must_have_is_lost_with_a_master_that_is_cut_off_with_one() {
+    if !full() {
+        return;
+    }
+    assert!(measured(Fault::PartitionWithReplica, 2).await.iter().all(|round| round.lost == 0));
 }

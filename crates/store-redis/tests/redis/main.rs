@@ -14,6 +14,7 @@ mod fault;
 mod loss;
 mod open;
 mod pair;
+mod rendering;
 mod snapshot;
 mod speed;
 mod starter;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use roamline_domain::ClusterId;
-use roamline_store::{SessionStore, session_conformance_suite};
+use roamline_store::{SessionStore, session_begin_suite, session_conformance_suite};
 use roamline_store_redis::{Durability, RedisOptions, RedisServers, RedisStore};
 
 use crate::pair::Pair;
@@ -80,6 +81,13 @@ async fn redis_cluster() -> (Arc<RedisStore>, ()) {
     (begun(cluster(), RedisOptions::of(RedisServers::Cluster { urls: Cluster::of_all().urls() })).await, ())
 }
 
+/// A store that is not begun.
+async fn unbegun() -> (Arc<RedisStore>, ()) {
+    let options = RedisOptions::standalone(Redis::of_all().url());
+    (Arc::new(RedisStore::open(cluster(), options).await.unwrap()), ())
+}
+
+session_begin_suite!(redis_that_is_lost, unbegun());
 session_conformance_suite!(redis, standalone());
 session_conformance_suite!(redis_of_two_processes, two());
 session_conformance_suite!(redis_behind_sentinel, sentinel());

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use roamline_domain::phone_state::SessionEvent;
 use roamline_store::conformance::fixture::{agent, change, log_in, log_out, phone};
 use roamline_store::{About, SessionStore};
-use roamline_store_redis::RedisOptions;
+use roamline_store_redis::{RedisOptions, RedisStore};
 use tokio::task::JoinSet;
 
+use crate::loss::{Fault, admit_others, failed_over_for_all};
 use crate::starter::Redis;
-use crate::{begun, cluster};
+use crate::{begun, cluster, durable};
 
 const PHONES: u32 = 450;
 
@@ -61,4 +63,50 @@ async fn a_large_snapshot_is_as_of_one_instant_while_phones_change() {
         }
         assert_eq!(seen, present.phones.iter().filter_map(live).collect());
     }
+}
+
+async fn log_in_all(store: &Arc<RedisStore>, numbers: std::ops::RangeInclusive<u32>) {
+    let mut logins = JoinSet::new();
+    for number in numbers {
+        let store = Arc::clone(store);
+        logins.spawn(async move { log_in(&store, number, &agent(number)).await });
+    }
+    logins.join_all().await;
+}
+
+/// The first page is read from a master that is cut off, and has logins that nobody else has; the next ones from the
+/// replica that has taken over, and counts as many changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_between_two_pages_of_a_snapshot_begins_it_anew() {
+    let servers = Fault::Partition.start();
+    let mut options = Fault::Partition.options(&servers, 0);
+    options.command_timeout = Duration::from_secs(30);
+    let cluster = cluster();
+    let store = begun(cluster.clone(), options.clone()).await;
+    log_in_all(&store, 1_001..=1_000 + PHONES).await;
+    let everywhere = RedisStore::open(cluster.clone(), durable(options.clone(), 2)).await.unwrap();
+    log_in(&Arc::new(everywhere), 1_000, &agent(1_000)).await;
+
+    let old = &servers.servers[0];
+    admit_others(old, false);
+    log_in_all(&store, 1..=100).await;
+    old.pause();
+    let mut read = JoinSet::new();
+    read.spawn({
+        let store = Arc::clone(&store);
+        async move { store.snapshot(None).await }
+    });
+    failed_over_for_all(&servers);
+    let other = Arc::new(RedisStore::open(cluster, options).await.unwrap());
+    log_in_all(&other, 5_001..=5_120).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let there = phone(5_001);
+    let is_over = || tokio::time::timeout(Duration::from_millis(100), store.phone(&there));
+    while !matches!(is_over().await, Ok(Ok(Some(_)))) {
+        assert!(Instant::now() < deadline, "the store does not come over");
+    }
+    old.resume();
+    let snapshot = read.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(snapshot, other.snapshot(None).await.unwrap());
+    assert_eq!(snapshot.phones.len() as u32, PHONES + 1 + 120, "and none of what only the old master had");
 }

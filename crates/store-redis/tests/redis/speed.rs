@@ -89,42 +89,79 @@ fn used_memory(server: &Redis) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
+/// What phones wear, and wear after their sessions: that many bytes, each its own or all the same.
+struct Renderings {
+    what: &'static str,
+    bytes: usize,
+    is_shared: bool,
+}
+
+impl Renderings {
+    fn of(&self, number: u32, mark: u8) -> Configuration {
+        let mut bytes = vec![mark; self.bytes];
+        for (byte, own) in bytes.iter_mut().zip(number.to_be_bytes()) {
+            *byte = own;
+        }
+        Configuration(bytes)
+    }
+
+    /// Of which each phone has its own.
+    fn own_bytes(&self) -> u64 {
+        self.bytes as u64 * if self.is_shared { 1 } else { 2 }
+    }
+}
+
+async fn log_in_all(store: &Arc<RedisStore>, sessions: u32, renderings: &'static Renderings) {
+    let mut workers = JoinSet::new();
+    for worker in 0..IN_FLIGHT {
+        let store = Arc::clone(store);
+        workers.spawn(async move {
+            for number in (1..=sessions).filter(|number| number % IN_FLIGHT == worker) {
+                let who = agent(number).on_line(number % 10_000).lasting(Duration::from_secs(28_800));
+                let read = store.load(&About::phone(phone(number))).await.unwrap();
+                let mut login = who.login(read);
+                login.states[0].wears = renderings.of(number, b'x');
+                let after = renderings.of(if renderings.is_shared { 0 } else { number }, b'y');
+                login.states[0].session.as_mut().unwrap().logout_configuration = after;
+                store.commit(login).await.unwrap();
+            }
+        });
+    }
+    workers.join_all().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn bytes_of_a_live_session() {
+    static RENDERINGS: [Renderings; 3] = [
+        Renderings { what: "without renderings", bytes: 0, is_shared: false },
+        Renderings { what: "with two renderings of their own", bytes: 4_096, is_shared: false },
+        Renderings { what: "with one of their own, and one for all", bytes: 4_096, is_shared: true },
+    ];
     let sessions = if std::env::var_os("ROAMLINE_TEST_FULL").is_some() { 100_000 } else { 10_000 };
     let server = Redis::start(&[]);
     let store = begun(cluster(), roamline_store_redis::RedisOptions::standalone(server.url())).await;
-    for (what, rendering) in [("without renderings", 0_u64), ("with renderings of 2 x 4,096 bytes", 4_096)] {
+    for renderings in &RENDERINGS {
         server.ask(&["FLUSHALL"]);
         let empty = used_memory(&server);
         let _ = store.is_begun().await;
         while !store.begin(Vec::new(), 0).await.unwrap() {}
-        let mut workers = JoinSet::new();
-        for worker in 0..IN_FLIGHT {
-            let store = Arc::clone(&store);
-            workers.spawn(async move {
-                for number in (1..=sessions).filter(|number| number % IN_FLIGHT == worker) {
-                    let who = agent(number).on_line(number % 10_000).lasting(Duration::from_secs(28_800));
-                    let read = store.load(&About::phone(phone(number))).await.unwrap();
-                    let mut login = who.login(read);
-                    login.states[0].wears = Configuration(vec![b'x'; rendering as usize]);
-                    let session = login.states[0].session.as_mut().unwrap();
-                    session.logout_configuration = Configuration(vec![b'y'; rendering as usize]);
-                    store.commit(login).await.unwrap();
-                }
-            });
-        }
-        workers.join_all().await;
+        log_in_all(&store, sessions, renderings).await;
         let with_events = used_memory(&server) - empty;
         store.trim(jiff::Timestamp::MAX, since(jiff::Timestamp::MAX)).await.unwrap();
         let used = used_memory(&server) - empty;
-        let each = |bytes: u64| bytes / u64::from(sessions) - 2 * rendering;
+        let each = |bytes: u64| bytes / u64::from(sessions) - renderings.own_bytes();
         println!(
-            "{sessions} sessions {what}: {} bytes each beside them, {} with events",
+            "{sessions} sessions {}: {} bytes each beside them, {} with events",
+            renderings.what,
             each(used),
             each(with_events)
         );
+        for key in server.ask(&["KEYS", "*"]).lines().filter(|line| line.starts_with("roamline")) {
+            let bytes = server.ask(&["MEMORY", "USAGE", key, "SAMPLES", "0"]);
+            let bytes: u64 = bytes.trim_start_matches(':').trim().parse().unwrap();
+            println!("  {key}: {}", bytes / u64::from(sessions));
+        }
         let began = Instant::now();
         assert_eq!(store.snapshot(None).await.unwrap().phones.len(), sessions as usize);
         println!("a snapshot of them takes {:.2?}", began.elapsed());

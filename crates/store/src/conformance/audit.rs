@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::fixture::{agent, at, phone};
 use crate::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Loaded};
 
-const KINDS: [AuditKind; 8] = [
+const KINDS: [AuditKind; 11] = [
     AuditKind::Login,
     AuditKind::Logout,
     AuditKind::LoginRefused,
@@ -20,6 +20,9 @@ const KINDS: [AuditKind; 8] = [
     AuditKind::Refresh,
     AuditKind::StoreCut,
     AuditKind::StoreRebuilt,
+    AuditKind::RebuildBegun,
+    AuditKind::Pruned,
+    AuditKind::LoginKept,
 ];
 
 fn session(agent_number: u32, phone_number: u32) -> Session {
@@ -78,8 +81,8 @@ pub async fn ev_1_a_trail_that_was_never_fed_is_empty(store: Arc<impl AuditStore
 
 /// Every field of a record and of a place is kept.
 pub async fn ev_1_a_step_is_read_back_as_it_was_made(store: Arc<impl AuditStore>) {
-    let mut made =
-        step(&AuditPlace::default(), &["{\"a\":\"Zoë \\u0000 „x“\"}", "", "{}", "4", "5", "6", "7", "8"]);
+    let bodies = ["{\"a\":\"Zoë \\u0000 „x“\"}", "", "{}", "4", "5", "6", "7", "8", "9", "10", "11"];
+    let mut made = step(&AuditPlace::default(), &bodies);
     for (record, kind) in made.records.iter_mut().zip(KINDS) {
         record.kind = kind;
     }
@@ -275,6 +278,73 @@ pub async fn sessions_that_are_live_in_the_trail_are_paged_by_phone(store: Arc<i
         seen.extend(page.into_iter().map(|session| session.phone));
     }
     assert_eq!(seen, (1..=7).map(phone).collect::<Vec<_>>());
+}
+
+/// Whatever asks for them, and the others stay as they were.
+pub async fn ev_1_the_oldest_records_are_deleted_by_a_step(store: Arc<impl AuditStore>) {
+    fed(&store, |record| record.user = format!("agent{}", record.number % 2), 9).await;
+    let before = all(&store).await;
+    let mut pruning = step(&store.place().await.unwrap(), &["pruned"]);
+    pruning.records[0].event = None;
+    pruning.to.sequence = pruning.from.sequence;
+    pruning.live = vec![session(1, 1)];
+    store.prune(pruning.clone(), 4).await.unwrap();
+    let kept = [&before[4..], &pruning.records].concat();
+    assert_eq!(all(&store).await, kept);
+    assert_eq!(store.place().await.unwrap(), pruning.to);
+    assert_eq!(store.live(None, 10).await.unwrap(), pruning.live);
+    let of_one = AuditQuery { user: Some("agent0".into()), ..AuditQuery::default() };
+    assert_eq!(numbers(&store, of_one).await, [6, 8]);
+    assert_eq!(numbers(&store, AuditQuery { from: Some(at(0)), ..AuditQuery::default() }).await[0], 5);
+    assert_eq!(store.recorded(0, 6).await.unwrap().len(), 2);
+
+    // Nothing is left but what the step brings.
+    let last = step(&pruning.to, &["pruned again"]);
+    store.prune(last.clone(), u64::MAX).await.unwrap();
+    assert_eq!(all(&store).await, last.records);
+    assert_eq!(store.live(None, 10).await.unwrap(), pruning.live);
+}
+
+/// From a place where the trail does not stand.
+pub async fn ev_1_a_step_that_moved_deletes_nothing(store: Arc<impl AuditStore>) {
+    fed(&store, |_| {}, 3).await;
+    let before = all(&store).await;
+    let place = store.place().await.unwrap();
+    for moved in [AuditPlace::default(), AuditPlace { number: 2, ..place.clone() }] {
+        let refused = store.prune(step(&moved, &["pruned"]), 2).await;
+        assert!(matches!(refused, Err(AuditError::Moved)), "{refused:?}");
+        assert_eq!(all(&store).await, before);
+        assert_eq!(store.place().await.unwrap(), place);
+    }
+}
+
+/// Of 8 that delete from one place.
+pub async fn ev_1_of_many_that_prune_one_does(store: Arc<impl AuditStore>) {
+    fed(&store, |_| {}, 20).await;
+    let place = store.place().await.unwrap();
+    let prune = |number: u64| {
+        let (store, step) = (Arc::clone(&store), step(&place, &["pruned"]));
+        async move { store.prune(step, number).await.is_ok() }
+    };
+    let pruners: JoinSet<bool> = (5..13).map(prune).collect();
+    let made = pruners.join_all().await.into_iter().filter(|made| *made).count();
+    let left = all(&store).await;
+    let first = left[0].number;
+    assert_eq!((made, left.len() as u64), (1, 21 - (first - 1)));
+    assert!((6..14).contains(&first), "{first}");
+}
+
+/// Whether they are live, and none other.
+pub async fn sessions_are_found_among_those_that_are_live_in_the_trail(store: Arc<impl AuditStore>) {
+    let mut step = step(&AuditPlace::default(), &["1"]);
+    step.live = (1..=1_100).map(|number| session(number, number)).collect();
+    store.append(step.clone()).await.unwrap();
+    let asked: Vec<_> = [3, 2_000, 1, 700].map(|number| session(number, number).id).into();
+    let found = store.live_among(&asked).await.unwrap();
+    assert_eq!(found, [session(1, 1), session(3, 3), session(700, 700)]);
+    assert!(store.live_among(&[]).await.unwrap().is_empty());
+    let all: Vec<_> = step.live.iter().rev().map(|session| session.id.clone()).collect();
+    assert_eq!(store.live_among(&all).await.unwrap(), store.live(None, 2_000).await.unwrap());
 }
 
 /// Of many records, sessions and bytes.

@@ -279,6 +279,8 @@ pub fn person(id: &str, profiles: &[&str], self_service_id: Option<&str>) -> Res
         cross_cluster_enabled: false,
         self_service_id: self_service_id.map(str::to_owned),
         primary_extension: None,
+        teams: Vec::new(),
+        supervised_teams: Vec::new(),
     })
 }
 

@@ -79,6 +79,33 @@ pub async fn guards_rest_when_no_session_begins_or_ends(store: Arc<impl SessionS
     assert_eq!(guards(&store, &who).await, before);
 }
 
+/// A store may forget a guard when there is no such session any more; what was decided from it before is moved all the
+/// same, and it goes on beyond what it was.
+pub async fn a_guard_that_nobody_holds_fences_after_a_trim(store: Arc<impl SessionStore>) {
+    let who = agent(1).on_line(1);
+    let before = who.login(store.load(&who.about(2)).await.unwrap());
+    log_in(&store, 1, &who).await;
+    let during = agent(1).login(store.load(&agent(1).about(3)).await.unwrap());
+    let began = guards(&store, &who).await;
+    log_in(&store, 4, &agent(4)).await;
+    log_out(&store, 1).await;
+    store.trim(at(0), since(at(0))).await.unwrap();
+    for stale in [before, during] {
+        assert_moved(&store, stale).await;
+    }
+    let after = guards(&store, &who).await;
+    assert!((0..2).all(|place| began[place].1 < after[place].1), "{began:?} {after:?}");
+    log_in(&store, 2, &who).await;
+    let again = guards(&store, &who).await;
+    assert!((0..2).all(|place| after[place].1 < again[place].1), "{after:?} {again:?}");
+    assert_eq!(store.load(&who.about(3)).await.unwrap().held.others.len(), 1);
+    assert_eq!(
+        store.load(&agent(4).about(3)).await.unwrap().held.others.len(),
+        1,
+        "who is there is not forgotten"
+    );
+}
+
 /// States, guards, events and reply all stay.
 pub async fn a_stale_phone_is_moved_and_nothing_changes(store: Arc<impl SessionStore>) {
     let mut stale = agent(2).login(store.load(&agent(2).about(1)).await.unwrap());

@@ -175,6 +175,17 @@ pub async fn trim_keeps_the_last_event_and_its_place(store: Arc<impl SessionStor
     assert_eq!(places(&store.events(2, 10).await.unwrap().events), vec![3, 4]);
 }
 
+/// It is that of a snapshot, and of whatever is committed last.
+pub async fn the_place_is_that_of_the_last_event(store: Arc<impl SessionStore>) {
+    assert_eq!(store.place().await.unwrap(), 0);
+    log_in(&store, 1, &agent(1)).await;
+    let last = store.tell(vec![SessionEvent::Redressed(phone(7))], at(0)).await.unwrap();
+    assert_eq!((last, store.place().await.unwrap()), (2, 2));
+    store.trim(at(1_000), since(at(1_000))).await.unwrap();
+    assert_eq!(store.place().await.unwrap(), 2);
+    assert_eq!(store.snapshot(None).await.unwrap().sequence, 2);
+}
+
 /// An event that was decided early by its clock and committed late stays as long as those before it.
 pub async fn trim_leaves_no_gap_where_clocks_disagree(store: Arc<impl SessionStore>) {
     for (number, decided) in [(1, 0), (2, 100), (3, 0), (4, 100)] {

@@ -20,6 +20,14 @@ pub trait Through: Send + Sync + 'static {
     /// The store behind it, asked for at each call.
     fn store(&self) -> Arc<dyn SessionStore>;
 
+    async fn is_begun(&self) -> Result<bool, StoreError> {
+        self.store().is_begun().await
+    }
+
+    async fn begin(&self, phones: Vec<PhoneState>, after: Sequence) -> Result<bool, StoreError> {
+        self.store().begin(phones, after).await
+    }
+
     async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
         self.store().load(about).await
     }
@@ -34,6 +42,12 @@ pub trait Through: Send + Sync + 'static {
 
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
         self.store().snapshot(user).await
+    }
+
+    /// That of a snapshot of nobody's phones, so that who writes snapshots anew need not write this.
+    async fn place(&self) -> Result<Sequence, StoreError> {
+        let nobody = "-".parse().ok();
+        Ok(Through::snapshot(self, nobody.as_ref()).await?.sequence)
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
@@ -52,11 +66,11 @@ pub trait Through: Send + Sync + 'static {
 #[async_trait]
 impl<T: Through> SessionStore for T {
     async fn is_begun(&self) -> Result<bool, StoreError> {
-        self.store().is_begun().await
+        Through::is_begun(self).await
     }
 
     async fn begin(&self, phones: Vec<PhoneState>, after: Sequence) -> Result<bool, StoreError> {
-        self.store().begin(phones, after).await
+        Through::begin(self, phones, after).await
     }
 
     async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
@@ -90,6 +104,10 @@ impl<T: Through> SessionStore for T {
 
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
         Through::snapshot(self, user).await
+    }
+
+    async fn place(&self) -> Result<Sequence, StoreError> {
+        Through::place(self).await
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {

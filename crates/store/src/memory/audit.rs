@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use roamline_domain::PhoneName;
 use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::phone_state::Session;
+use roamline_domain::{PhoneName, SessionId};
 
 use super::MemoryStore;
 use crate::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Sequence, StoreError};
@@ -48,6 +48,14 @@ impl AuditStore for MemoryStore {
         self.state().audit.append(step)
     }
 
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError> {
+        let mut state = self.state();
+        let until = until.min(step.from.number);
+        state.audit.append(step)?;
+        state.audit.records.retain(|record| record.number > until);
+        Ok(())
+    }
+
     async fn records(
         &self,
         query: &AuditQuery,
@@ -72,5 +80,10 @@ impl AuditStore for MemoryStore {
         let state = self.state();
         let rest = state.audit.live.values().filter(|live| after.is_none_or(|after| live.phone > *after));
         Ok(rest.take(limit as usize).cloned().collect())
+    }
+
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        let state = self.state();
+        Ok(state.audit.live.values().filter(|live| sessions.contains(&live.id)).cloned().collect())
     }
 }

@@ -46,7 +46,8 @@ impl Commit {
     }
 }
 
-fn guards(session: &Session) -> impl Iterator<Item = Guard> {
+/// The guards of a session.
+pub(super) fn guards(session: &Session) -> impl Iterator<Item = Guard> {
     let line = session.acd_line.clone().map(Guard::AcdLine);
     std::iter::once(Guard::User(session.user.clone())).chain(line)
 }

@@ -1,6 +1,6 @@
 //! Live sessions in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,14 +10,25 @@ use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
 use tokio::sync::watch;
 
 use super::MemoryStore;
+use super::commit::guards;
 use crate::{
     About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, Reply, Sequence, SessionStore,
-    Snapshot, StoreError, StoredEvent,
+    Snapshot, StoreError, StoredEvent, without_record,
 };
+
+/// By how much the floor of a store that was begun anew is beyond what it was begun with.
+const BEYOND: u64 = 1 << 40;
 
 /// The last event is never forgotten, so that its place is the last place.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
+    /// Whether it must be begun.
+    pub(super) is_lost: bool,
+    /// The place before the first event.
+    before: Sequence,
+    /// The epoch of a phone without a record, and the version of a guard that is not there.
+    epochs: u64,
+    guards_at: u64,
     phones: BTreeMap<PhoneName, PhoneState>,
     guards: BTreeMap<Guard, u64>,
     events: VecDeque<StoredEvent>,
@@ -25,8 +36,31 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
+    /// Itself, once it is begun.
+    fn begun(&mut self) -> Result<&mut Self, StoreError> {
+        if self.is_lost { Err(StoreError::Lost) } else { Ok(self) }
+    }
+
+    fn begin(&mut self, phones: Vec<PhoneState>, after: Sequence) -> bool {
+        if !self.is_lost {
+            return false;
+        }
+        let known = phones.iter().map(|state| state.epoch.max(state.generation)).fold(after, u64::max);
+        let beyond = known.saturating_add(1).max(after.saturating_add(BEYOND));
+        let floor = if known == 0 { 0 } else { beyond };
+        let guarded = phones.iter().filter_map(|state| state.session.as_ref()).flat_map(guards);
+        let guards = guarded.map(|guard| (guard, floor.saturating_add(1))).collect();
+        let phones = phones.into_iter().map(|state| (state.phone.clone(), state)).collect();
+        *self = Self { before: after, epochs: floor, guards_at: floor, phones, guards, ..Self::default() };
+        true
+    }
+
     fn last(&self) -> Sequence {
-        self.events.back().map_or(0, |event| event.sequence)
+        self.events.back().map_or(self.before, |event| event.sequence)
+    }
+
+    fn version(&self, guard: &Guard) -> u64 {
+        self.guards.get(guard).copied().unwrap_or(self.guards_at)
     }
 
     fn live(&self) -> impl Iterator<Item = (&PhoneState, &Session)> {
@@ -53,23 +87,26 @@ impl Sessions {
         let user = about.user.clone().map(Guard::User);
         let line = about.acd_line.clone().map(Guard::AcdLine);
         let versioned = |guard: Guard| {
-            let version = self.guards.get(&guard).copied().unwrap_or(0);
+            let version = self.version(&guard);
             (guard, version)
         };
         Loaded {
-            held: Held { phone: phone.unwrap_or_else(|| PhoneState::new(about.phone.clone())), others },
+            held: Held {
+                phone: phone.unwrap_or_else(|| without_record(about.phone.clone(), self.epochs)),
+                others,
+            },
             guards: user.into_iter().chain(line).map(versioned).collect(),
         }
     }
 
     fn has_moved(&self, commit: &Commit) -> bool {
-        let epoch = |phone: &PhoneName| self.phones.get(phone).map_or(0, |phone| phone.epoch);
+        let epoch = |phone: &PhoneName| self.phones.get(phone).map_or(self.epochs, |phone| phone.epoch);
         let answered = |reply: &Reply| {
             self.replies.get(&reply.request).is_some_and(|known| known.expires_at > commit.at)
         };
         !commit.follows_what_it_read()
             || commit.read.phones().any(|read| read.epoch != epoch(&read.phone))
-            || commit.read.guards.iter().any(|(g, read)| *read != self.guards.get(g).copied().unwrap_or(0))
+            || commit.read.guards.iter().any(|(guard, read)| *read != self.version(guard))
             || commit.reply.as_ref().is_some_and(answered)
     }
 
@@ -78,7 +115,7 @@ impl Sessions {
             return Err(CommitError::Moved);
         }
         for guard in commit.guards_moved() {
-            *self.guards.entry(guard).or_default() += 1;
+            *self.guards.entry(guard).or_insert(self.guards_at) += 1;
         }
         for state in commit.states {
             self.phones.insert(state.phone.clone(), state);
@@ -102,9 +139,8 @@ impl Sessions {
         if after > self.last() {
             return Err(EventsError::Ahead { after });
         }
-        if let Some(oldest) = self.events.front().map(|event| event.sequence)
-            && after.saturating_add(1) < oldest
-        {
+        let oldest = self.events.front().map_or(self.last().saturating_add(1), |event| event.sequence);
+        if after.saturating_add(1) < oldest {
             return Err(EventsError::TooOld { after, oldest });
         }
         let newer = self.events.iter().filter(|event| event.sequence > after);
@@ -117,36 +153,47 @@ impl Sessions {
         while self.events.len() > 1 && self.events.front().is_some_and(goes) {
             self.events.pop_front();
         }
+        let held: BTreeSet<_> = self.live().flat_map(|(_, session)| guards(session)).collect();
+        let gone = self.guards.extract_if(.., |guard, _| !held.contains(guard)).map(|(_, version)| version);
+        self.guards_at = gone.fold(self.guards_at, u64::max);
     }
 }
 
 #[async_trait]
 impl SessionStore for MemoryStore {
+    async fn is_begun(&self) -> Result<bool, StoreError> {
+        Ok(!self.state().sessions.is_lost)
+    }
+
+    async fn begin(&self, phones: Vec<PhoneState>, after: Sequence) -> Result<bool, StoreError> {
+        Ok(self.state().sessions.begin(phones, after))
+    }
+
     async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
-        Ok(self.state().sessions.load(about))
+        Ok(self.state().sessions.begun()?.load(about))
     }
 
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         let mut state = self.state();
-        let last = state.sessions.commit(commit)?;
+        let last = state.sessions.begun()?.commit(commit)?;
         self.latest.send_if_modified(|latest| std::mem::replace(latest, last) != last);
         Ok(last)
     }
 
     async fn tell(&self, events: Vec<SessionEvent>, at: Timestamp) -> Result<Sequence, StoreError> {
         let mut state = self.state();
-        let last = state.sessions.tell(events, at);
+        let last = state.sessions.begun()?.tell(events, at);
         self.latest.send_if_modified(|latest| std::mem::replace(latest, last) != last);
         Ok(last)
     }
 
     async fn phone(&self, phone: &PhoneName) -> Result<Option<PhoneState>, StoreError> {
-        Ok(self.state().sessions.phones.get(phone).cloned())
+        Ok(self.state().sessions.begun()?.phones.get(phone).cloned())
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<PhoneState>, StoreError> {
-        let state = self.state();
-        let holder = state.sessions.live().find(|(_, session)| session.id == *id);
+        let mut state = self.state();
+        let holder = state.sessions.begun()?.live().find(|(_, session)| session.id == *id);
         Ok(holder.map(|(phone, _)| phone.clone()))
     }
 
@@ -156,32 +203,37 @@ impl SessionStore for MemoryStore {
         after: Option<&PhoneName>,
         limit: u32,
     ) -> Result<Vec<PhoneState>, StoreError> {
-        let state = self.state();
-        let rest =
-            state.sessions.of_user(user).filter(|phone| after.is_none_or(|after| phone.phone > *after));
+        let mut state = self.state();
+        let phones = state.sessions.begun()?.of_user(user);
+        let rest = phones.filter(|phone| after.is_none_or(|after| phone.phone > *after));
         Ok(rest.take(limit as usize).cloned().collect())
     }
 
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
-        let state = self.state();
-        let phones = state.sessions.of_user(user).cloned().collect();
-        Ok(Snapshot { sequence: state.sessions.last(), phones })
+        let mut state = self.state();
+        let sessions = state.sessions.begun()?;
+        Ok(Snapshot { sequence: sessions.last(), phones: sessions.of_user(user).cloned().collect() })
+    }
+
+    async fn place(&self) -> Result<Sequence, StoreError> {
+        Ok(self.state().sessions.begun()?.last())
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<PhoneName>, StoreError> {
-        let state = self.state();
-        let deadlines = state.sessions.live().filter_map(|(phone, _)| Some((phone.due_at()?, &phone.phone)));
+        let mut state = self.state();
+        let live = state.sessions.begun()?.live();
+        let deadlines = live.filter_map(|(phone, _)| Some((phone.due_at()?, &phone.phone)));
         let mut due: Vec<_> = deadlines.filter(|(due_at, _)| *due_at <= now).collect();
         due.sort();
         Ok(due.into_iter().take(limit as usize).map(|(_, phone)| phone.clone()).collect())
     }
 
     async fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.state().sessions.live().filter_map(|(phone, _)| phone.due_at()).min())
+        Ok(self.state().sessions.begun()?.live().filter_map(|(phone, _)| phone.due_at()).min())
     }
 
     async fn events(&self, after: Sequence, limit: u32) -> Result<EventPage, EventsError> {
-        self.state().sessions.events(after, limit)
+        self.state().sessions.begun()?.events(after, limit)
     }
 
     fn latest(&self) -> watch::Receiver<Sequence> {
@@ -189,12 +241,13 @@ impl SessionStore for MemoryStore {
     }
 
     async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
-        let state = self.state();
-        Ok(state.sessions.replies.get(request).filter(|reply| reply.expires_at > now).cloned())
+        let mut state = self.state();
+        let sessions = state.sessions.begun()?;
+        Ok(sessions.replies.get(request).filter(|reply| reply.expires_at > now).cloned())
     }
 
     async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {
-        self.state().sessions.trim(now, keep);
+        self.state().sessions.begun()?.trim(now, keep);
         Ok(())
     }
 }
