@@ -17,7 +17,7 @@ use roamline_proto::auth::{Credential, credential};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::EffectiveConfiguration;
 use roamline_proto::refusal::Refusal;
-use roamline_session::{LoginFacts, LogoutFacts, Peers, Prepared};
+use roamline_session::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared};
 use tokio::sync::watch::Sender;
 
 use crate::site::{OwnLimit, PASSWORD, PHONES, USERS, facts, phone_name, user_name};
@@ -163,7 +163,7 @@ impl Peers for Directory {
         Ok(())
     }
 
-    async fn verify(&self, _user_id: &str, given: Credential) -> Result<(), Refusal> {
+    async fn verify(&self, _: &str, given: Credential, _: &LoginPlace) -> Result<(), Refusal> {
         match given.kind {
             Some(credential::Kind::Password(password)) if password == PASSWORD => Ok(()),
             _ => Err(Refusal::new(ErrorReason::CredentialRefused, "wrong")),

@@ -156,6 +156,84 @@ fn assert_found_out(site: &Site, database: &Database, last: u64) {
     assert_eq!(verify(site, &anchor), WHOLE);
 }
 
+/// Waits until the trail is so; its oldest records then.
+fn until_records(site: &Site, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let list = site.json(&["audit", "list"]);
+        let records = list["records"].as_array().cloned().unwrap_or_default();
+        if is(&records) {
+            return records;
+        }
+        assert!(begun.elapsed() < WITHIN, "{records:?}");
+    }
+}
+
+fn number(record: &Value) -> u64 {
+    record["number"].as_str().unwrap().parse().unwrap()
+}
+
+/// Logins and logouts that become too old while one agent stays logged in.
+fn assert_pruned(site: Site, database: &Database) {
+    let server = site.start();
+    recorded(&site);
+    let session = site.json_with_input(&LOGIN, "41001")["session"]["sessionId"].clone();
+    let records = until_records(&site, |records| {
+        records.iter().filter(|record| record["kind"] == "AUDIT_KIND_LOGIN").count() == 5
+    });
+    let verified = number(records.last().unwrap());
+    let old = site.home().join("anchor.json");
+    assert_eq!(verify(&site, &anchor(&old)), WHOLE);
+    assert!(server.stop().success());
+
+    // Everything is too old; what pruning leaves becomes too old, too, since a login must be told again.
+    let site = site.set("SESSION__KEEP_EVENTS_FOR", "1s").set("SESSION__AUDIT__KEEP_FOR", "1s");
+    let server = site.start();
+    until_records(&site, |records| number(&records[0]) > verified + 2);
+    assert!(server.stop().success());
+
+    let site = site.set("SESSION__AUDIT__KEEP_FOR", "forever");
+    let _server = site.start();
+    let kept = until_records(&site, |records| !records.is_empty());
+    let first = number(&kept[0]);
+    assert!(first > verified + 2);
+    let login: Vec<_> = kept.iter().filter(|record| record["sessionId"] == session).collect();
+    assert_eq!(
+        (login.len(), &login[0]["kind"], &login[0]["userId"]),
+        (1, &"AUDIT_KIND_LOGIN_KEPT".into(), &"1001".into())
+    );
+    let said = site.json(&["audit", "verify"]);
+    assert_eq!((&said["first"], &said["pruned"]["until"]), (&first.into(), &(first - 1).into()));
+    let told = text(&site.roamctl(&["audit", "verify"]));
+    assert!(
+        told.contains(&format!("from record {first} on; those before it were deleted as older than")),
+        "{told}"
+    );
+    assert_eq!(verify(&site, &anchor(&old)), found(&[(verified, "pruned")]));
+    let new = site.home().join("new.json");
+    assert_eq!(verify(&site, &anchor(&new)), WHOLE);
+    site.json(&LOGOUT);
+    let all = site.home().join("all.jsonl");
+    assert!(site.roamctl(&["audit", "export", "--file", all.to_str().unwrap()]).status.success());
+    assert_eq!(verify(&site, &[&["--file", all.to_str().unwrap()], anchor(&new).as_slice()].concat()), WHOLE);
+    database.run(&format!("DELETE FROM audit_record WHERE number = {first}"));
+    assert_eq!(verify(&site, &[]), found(&[(1, "missing")]), "more went than the trail says");
+}
+
+#[test]
+fn ev_1_records_that_are_too_old_go_from_sqlite_and_the_rest_is_whole() {
+    let site = Site::new().with(&["--demo"]);
+    let file = site.data().join("roamline.db").to_str().unwrap().to_owned();
+    assert_pruned(site, &Database::Sqlite(file));
+}
+
+#[test]
+fn ev_1_records_that_are_too_old_go_from_postgresql_and_the_rest_is_whole() {
+    Postgres::of_all().create("audit_pruned");
+    let url = Postgres::of_all().url("audit_pruned");
+    assert_pruned(Site::on_postgres(&url).with(&["--demo"]), &Database::Postgres(url));
+}
+
 fn last_number(site: &Site) -> u64 {
     let list = site.json(&["audit", "list"]);
     list["records"].as_array().unwrap().last().unwrap()["number"].as_str().unwrap().parse().unwrap()

@@ -119,7 +119,7 @@ pub(crate) fn user(n: u32) -> String {
 }
 
 pub(crate) fn phone_name(n: u32) -> String {
-    format!("SEP02000000{n:04}")
+    format!("SEP0200000{n:05}")
 }
 
 /// Phones, users without credentials, and profiles with a line each, as many as are asked for.
@@ -157,11 +157,12 @@ async fn furnish(server: &Server, admin: &str, number: u32) {
             ..Default::default()
         }));
     }
-    let resources = kinds.into_iter().map(|kind| Resource { kind: Some(kind) }).collect();
-    DirectoryServiceClient::new(link(server, admin))
-        .apply_resources(ApplyResourcesRequest { resources, validate_only: false })
-        .await
-        .expect("the site is accepted");
+    let mut directory = DirectoryServiceClient::new(link(server, admin));
+    for some in kinds.chunks(8_000) {
+        let resources = some.iter().map(|kind| Resource { kind: Some(kind.clone()) }).collect();
+        let request = ApplyResourcesRequest { resources, validate_only: false };
+        directory.apply_resources(request).await.expect("the site is accepted");
+    }
 }
 
 /// A login of user `n` at phone `n`, for that long.

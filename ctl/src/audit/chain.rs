@@ -40,6 +40,8 @@ pub(super) enum How {
     Rewritten,
     /// The trail ends before one that was verified before.
     Cut,
+    /// It was verified before, and the trail begins after it.
+    Pruned,
 }
 
 /// One break.
@@ -53,11 +55,26 @@ pub(super) struct Break {
     pub message: String,
 }
 
+/// Records that the trail says were deleted for their age.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pruned {
+    /// The last of them.
+    pub until: u64,
+    /// Its hash: the first record that is kept hangs on it.
+    pub hash: String,
+    /// All of them were older than this.
+    pub older_than: Timestamp,
+}
+
 /// The trail as far as it was followed.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     /// Records seen.
     pub records: u64,
+    /// The number of the first; 0 before it.
+    pub first: u64,
+    /// What it hangs on, where the records before it were deleted and the trail says so.
+    pub pruned: Option<Pruned>,
     /// The first breaks.
     pub breaks: Vec<Break>,
     /// All breaks.
@@ -66,10 +83,13 @@ pub(super) struct Chain {
     /// The hash of the last record; `None` where it cannot be known.
     hash: Option<[u8; 32]>,
     anchor: Option<Anchor>,
+    /// The first record, while nothing says yet why there is none before it.
+    start: Option<Line>,
 }
 
 impl Chain {
-    /// A trail from its first record on, in which the anchor must stand. One that begins after the anchor goes on from it.
+    /// A trail from its first record on, in which the anchor must stand. One that begins right after the anchor goes on from
+    /// it; any other that does not begin with record 1 must say that the records before were deleted.
     pub(super) fn new(anchor: Option<Anchor>) -> Self {
         Self { hash: Some([0; 32]), anchor, ..Self::default() }
     }
@@ -83,13 +103,10 @@ impl Chain {
     /// The next record.
     pub(super) fn follow(&mut self, line: &Line) {
         self.records += 1;
-        if let Some(anchor) = &self.anchor
-            && self.last == 0
-            && line.number == anchor.number.saturating_add(1)
-        {
-            (self.last, self.hash) = (anchor.number, bytes(&anchor.hash));
-        }
         let number = line.number;
+        if self.first == 0 {
+            self.begin(line);
+        }
         if number <= self.last {
             return match number == self.last {
                 true => self.add(number, How::Twice, format!("record {number} is there twice")),
@@ -101,16 +118,13 @@ impl Chain {
         }
         let next = self.last + 1;
         if number > next {
-            let which = match number - next {
-                1 => format!("record {next} is missing"),
-                _ => format!("records {next} to {} are missing", number - 1),
-            };
-            self.add(next, How::Missing, which);
+            self.add(next, How::Missing, missing(next, number));
             self.hash = None;
         }
         self.check_hash(line);
         self.check_columns(line);
         self.check_anchor(line);
+        self.check_pruned(line);
         self.last = number;
         self.hash = bytes(&line.hash);
     }
@@ -123,9 +137,22 @@ impl Chain {
 
     /// There are no more records.
     pub(super) fn finish(&mut self) {
+        if let Some(start) = self.start.take() {
+            let missing = Break { number: 1, how: How::Missing, message: missing(1, start.number) };
+            self.breaks.insert(0, missing);
+            self.breaks.truncate(TOLD);
+            self.broken += 1;
+        }
         let Some(anchor) = &self.anchor else { return };
         let (verified, last) = (anchor.number, self.last);
-        if last < verified {
+        if self.pruned.as_ref().is_some_and(|pruned| verified < pruned.until) {
+            let message = format!(
+                "record {verified} was verified before, and was deleted since; whether the records up to {} were whole \
+                 then cannot be known",
+                self.first - 1
+            );
+            self.add(verified, How::Pruned, message);
+        } else if last < verified {
             let message = format!(
                 "the trail ends with record {last}, and record {verified} was verified before: its end was cut"
             );
@@ -133,10 +160,47 @@ impl Chain {
         }
     }
 
+    /// The first record.
+    fn begin(&mut self, line: &Line) {
+        self.first = line.number;
+        match &self.anchor {
+            Some(anchor) if line.number == anchor.number.saturating_add(1) => {
+                (self.last, self.hash) = (anchor.number, bytes(&anchor.hash));
+            }
+            _ if line.number > 1 => {
+                (self.last, self.hash) = (line.number - 1, None);
+                self.start = Some(line.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// A record that tells what was deleted may be about those before the first.
+    fn check_pruned(&mut self, line: &Line) {
+        #[derive(Deserialize)]
+        struct Body {
+            pruned: Pruned,
+        }
+        let of_it = |start: &Line| {
+            let Body { pruned } = serde_json::from_str(&line.body).ok()?;
+            (pruned.until.checked_add(1) == Some(start.number)).then_some(pruned)
+        };
+        let Some(start) = &self.start else { return };
+        let Some(pruned) = of_it(start) else { return };
+        let (number, whole) = (start.number, follows(bytes(&pruned.hash), start));
+        self.start = None;
+        if !whole {
+            let message = format!(
+                "the hash of record {number} is not that of its text after record {}, which was deleted as record {} says",
+                pruned.until, line.number
+            );
+            self.add(number, How::Hash, message);
+        }
+        self.pruned = Some(pruned);
+    }
+
     fn check_hash(&mut self, line: &Line) {
-        let Some(before) = self.hash else { return };
-        let hash: [u8; 32] = Sha256::new().chain_update(before).chain_update(&line.body).finalize().into();
-        if hex(&hash) != line.hash {
+        if self.hash.is_some() && !follows(self.hash, line) {
             let number = line.number;
             let message = match number {
                 1 => "the hash of record 1 is not that of its text: one of them was changed".to_owned(),
@@ -193,6 +257,21 @@ impl Chain {
     }
 }
 
+fn missing(first: u64, next: u64) -> String {
+    match next - first {
+        1 => format!("record {first} is missing"),
+        _ => format!("records {first} to {} are missing", next - 1),
+    }
+}
+
+/// Whether the hash of a record is that of its text after a record with that hash.
+fn follows(before: Option<[u8; 32]>, line: &Line) -> bool {
+    before.is_some_and(|before| {
+        let hash: [u8; 32] = Sha256::new().chain_update(before).chain_update(&line.body).finalize().into();
+        hex(&hash) == line.hash
+    })
+}
+
 /// A hash from its digits.
 fn bytes(digits: &str) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
@@ -206,137 +285,5 @@ fn bytes(digits: &str) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn body(number: u64) -> String {
-        format!(
-            "{{\"version\":1,\"number\":{number},\"time\":\"2026-11-01T08:00:{:02}.000000500Z\",\"kind\":\"login\",\"phone\":\"SEP1\",\"user\":\"a{number}\"}}",
-            number % 60
-        )
-    }
-
-    fn line(number: u64, before: &[u8; 32], body: String) -> (Line, [u8; 32]) {
-        let hash: [u8; 32] = Sha256::new().chain_update(before).chain_update(&body).finalize().into();
-        let time = format!("2026-11-01T08:00:{:02}Z", number % 60).parse().unwrap();
-        let line = Line {
-            number,
-            time,
-            kind: "login".into(),
-            phone: "SEP1".into(),
-            user: format!("a{number}"),
-            hash: hex(&hash),
-            body,
-        };
-        (line, hash)
-    }
-
-    fn trail(length: u64) -> Vec<Line> {
-        let mut hash = [0; 32];
-        let mut lines = Vec::new();
-        for number in 1..=length {
-            let made = line(number, &hash, body(number));
-            hash = made.1;
-            lines.push(made.0);
-        }
-        lines
-    }
-
-    fn followed(lines: &[Line], anchor: Option<Anchor>) -> Chain {
-        let mut chain = Chain::new(anchor);
-        lines.iter().for_each(|line| chain.follow(line));
-        chain.finish();
-        chain
-    }
-
-    fn breaks(lines: &[Line]) -> Vec<(u64, How)> {
-        followed(lines, None).breaks.iter().map(|found| (found.number, found.how)).collect()
-    }
-
-    fn anchor(line: &Line) -> Option<Anchor> {
-        Some(Anchor { number: line.number, hash: line.hash.clone() })
-    }
-
-    #[test]
-    fn ev_1_a_trail_that_nobody_touched_is_whole() {
-        let lines = trail(10);
-        let chain = followed(&lines, anchor(&lines[4]));
-        assert_eq!((chain.records, chain.broken), (10, 0), "{:?}", chain.breaks);
-        assert_eq!(chain.end(), anchor(&lines[9]));
-        assert_eq!(followed(&[], None).end(), None);
-    }
-
-    #[test]
-    fn ev_1_each_kind_of_forgery_is_told_with_its_record() {
-        let whole = trail(10);
-        let changed = |change: fn(&mut Vec<Line>)| {
-            let mut lines = whole.clone();
-            change(&mut lines);
-            breaks(&lines)
-        };
-        assert_eq!(
-            changed(|lines| lines[4].body = lines[4].body.replace("08:00", "09:00")),
-            [(5, How::Hash), (5, How::Columns)]
-        );
-        assert_eq!(changed(|lines| lines[4].user = "somebody".into()), [(5, How::Columns)]);
-        assert_eq!(changed(|lines| lines[4].hash = "0".repeat(64)), [(5, How::Hash), (6, How::Hash)]);
-        assert_eq!(changed(|lines| drop(lines.remove(4))), [(5, How::Missing)]);
-        assert_eq!(changed(|lines| drop(lines.remove(0))), [(1, How::Missing)]);
-        assert_eq!(changed(|lines| lines.insert(5, lines[4].clone())), [(5, How::Twice)]);
-        assert_eq!(changed(|lines| lines.swap(4, 5)), [(5, How::Missing), (5, How::OutOfOrder)]);
-        assert_eq!(changed(|lines| lines[4].body = "{".into()), [(5, How::Hash), (5, How::Columns)]);
-    }
-
-    #[test]
-    fn ev_1_a_record_that_was_slipped_in_breaks_the_chain_after_it() {
-        let mut lines = trail(10);
-        let before = bytes(&lines[3].hash).unwrap();
-        let (forged, _) = line(5, &before, body(5).replace("a5", "forged"));
-        let renumbered = lines.split_off(4);
-        lines.push(Line { user: "forged".into(), ..forged });
-        lines.extend(renumbered.into_iter().map(|line| Line { number: line.number + 1, ..line }));
-        let found = breaks(&lines);
-        assert_eq!(found.first(), Some(&(6, How::Hash)), "{found:?}");
-    }
-
-    #[test]
-    fn ev_1_a_cut_or_rewritten_end_is_seen_by_the_anchor_alone() {
-        let whole = trail(10);
-        let cut = &whole[..7];
-        assert_eq!(breaks(cut), []);
-        let chain = followed(cut, anchor(&whole[8]));
-        assert_eq!(
-            chain.breaks.iter().map(|found| (found.number, found.how)).collect::<Vec<_>>(),
-            [(9, How::Cut)]
-        );
-
-        let mut rewritten = whole[..4].to_vec();
-        let mut hash = bytes(&whole[3].hash).unwrap();
-        for number in 5..=10 {
-            let user = if number == 5 { "a5\",\"note\":\"another" } else { "" };
-            let body = if number == 5 { body(5).replace("a5", user) } else { body(number) };
-            let made = line(number, &hash, body);
-            hash = made.1;
-            rewritten.push(made.0);
-        }
-        assert_eq!(breaks(&rewritten), []);
-        let chain = followed(&rewritten, anchor(&whole[8]));
-        assert_eq!(
-            chain.breaks.iter().map(|found| (found.number, found.how)).collect::<Vec<_>>(),
-            [(9, How::Rewritten)]
-        );
-        assert_eq!(
-            followed(&rewritten, anchor(&whole[3])).broken,
-            0,
-            "what the anchor covers was not touched"
-        );
-    }
-
-    #[test]
-    fn a_trail_that_begins_after_the_anchor_goes_on_from_it() {
-        let whole = trail(10);
-        assert_eq!(followed(&whole[5..], anchor(&whole[4])).broken, 0);
-        let other = Anchor { number: 5, hash: "0".repeat(64) };
-        assert_eq!(followed(&whole[5..], Some(other)).breaks[0].how, How::Hash);
-    }
-}
+#[path = "chain_tests.rs"]
+mod tests;

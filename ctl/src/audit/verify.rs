@@ -40,6 +40,8 @@ pub(crate) async fn run(args: Verify, client: &Client, out: &mut Out) -> Result<
     if out.is_json() {
         out.value(&json!({
             "records": chain.records,
+            "first": (chain.records > 0).then_some(chain.first),
+            "pruned": chain.pruned,
             "last": end,
             "anchored": anchored,
             "breaks": chain.breaks,
@@ -67,8 +69,16 @@ fn told(chain: &Chain, end: Option<&Anchor>) -> String {
         _ if chain.broken > 0 => {}
         None => text.push_str("the trail is empty"),
         Some(Anchor { number, hash }) => {
+            let from = match &chain.pruned {
+                None if chain.first > 1 => format!(", from record {} on", chain.first),
+                None => String::new(),
+                Some(pruned) => format!(
+                    ", from record {} on; those before it were deleted as older than {}",
+                    chain.first, pruned.older_than
+                ),
+            };
             text.push_str(&format!(
-                "{} records are whole; the last is record {number}, with hash {hash}",
+                "{} records are whole{from}; the last is record {number}, with hash {hash}",
                 chain.records
             ));
         }

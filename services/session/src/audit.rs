@@ -2,10 +2,14 @@
 //! trail takes each step once (EV-1).
 //!
 //! Before it reads on, the feeder looks whether the event at that place is still the one that it was. Where it is not,
-//! the session store has lost the end of its log, or was lost and rebuilt: see [`cut`].
+//! the session store has lost the end of its log, or was lost and rebuilt: see [`cut`] and [`fence`]. What is too old is
+//! deleted: see [`prune`].
 
 mod body;
 mod cut;
+mod fence;
+mod keep;
+mod prune;
 mod read;
 
 #[cfg(test)]
@@ -13,6 +17,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,6 +36,8 @@ use crate::events::fingerprint;
 pub(crate) use body::Told;
 use body::{Body, Mark};
 use cut::Cut;
+pub(crate) use fence::{ToRebuild, fence};
+pub use keep::{AuditConfig, KeepFor};
 pub(crate) use read::export;
 
 /// Events in one step at most.
@@ -75,8 +82,12 @@ enum Fed {
     Moved,
 }
 
-/// Feeds the trail until the process stops.
+/// Feeds the trail, and deletes what is too old in it, until the process stops.
 pub(crate) async fn run(core: Arc<Core>) {
+    futures::join!(feed(&core), prune::run(&core));
+}
+
+async fn feed(core: &Core) {
     let feeder = Feeder::new(Arc::clone(&core.store), Arc::clone(&core.audit));
     let behind = Gauge::new("roamline_session_audit_behind", "Events that the audit trail does not have yet");
     let stopping = core.tasks.stopping();
@@ -119,11 +130,13 @@ pub(crate) async fn run(core: Arc<Core>) {
 struct Feeder {
     store: Arc<dyn SessionStore>,
     audit: Arc<dyn AuditStore>,
+    /// The last record that is known not to tell of a rebuild that begins.
+    looked_at: AtomicU64,
 }
 
 impl Feeder {
     fn new(store: Arc<dyn SessionStore>, audit: Arc<dyn AuditStore>) -> Self {
-        Self { store, audit }
+        Self { store, audit, looked_at: AtomicU64::new(0) }
     }
 
     /// Steps until a step has taken all that was new; where the trail stands then.
@@ -145,7 +158,11 @@ impl Feeder {
 
     /// One step from that place.
     async fn step(&self, place: &AuditPlace, now: Timestamp) -> Result<Fed, FeedError> {
-        let (step, fed) = match self.newer(place).await? {
+        let newer = match self.newer(place).await? {
+            Ok(_) if self.is_rebuilding(place).await? => Err(Cut::Back),
+            newer => newer,
+        };
+        let (step, fed) = match newer {
             Ok(events) if events.is_empty() => return Ok(Fed::Nothing),
             Ok(events) => {
                 let number = events.len();
@@ -153,11 +170,27 @@ impl Feeder {
             }
             Err(cut) => (self.step_of_cut(place, cut, now).await?, Fed::Cut),
         };
+        let last = step.to.number;
         match self.audit.append(step).await {
-            Ok(()) => Ok(fed),
+            Ok(()) => {
+                self.looked_at.store(last, Ordering::Relaxed);
+                Ok(fed)
+            }
             Err(AuditError::Moved) => Ok(Fed::Moved),
             Err(AuditError::Store(error)) => Err(FeedError::Audit(error)),
         }
+    }
+
+    /// Whether the trail ends there with a rebuild that begins. It is looked up once for each record that another wrote.
+    async fn is_rebuilding(&self, place: &AuditPlace) -> Result<bool, FeedError> {
+        if place.number == self.looked_at.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let rebuilding = fence::is_rebuilding(&*self.audit, place).await.map_err(FeedError::Audit)?;
+        if !rebuilding {
+            self.looked_at.store(place.number, Ordering::Relaxed);
+        }
+        Ok(rebuilding)
     }
 
     /// The events after that place, if the log still goes on from there.
@@ -222,7 +255,7 @@ impl Chain {
         Self { to: place.clone(), records: Vec::new() }
     }
 
-    fn add(&mut self, mut body: Body, at: Timestamp, event: Option<EventMark>) -> Result<(), FeedError> {
+    fn add(&mut self, mut body: Body, at: Timestamp, event: Option<EventMark>) -> serde_json::Result<()> {
         self.to.number += 1;
         body.number = self.to.number;
         let json = serde_json::to_string(&body)?;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{AuditConfig, KeepFor};
+
 /// Settings of the session service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +44,8 @@ pub struct SessionConfig {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub drop_slow_reader_after: Duration,
+    /// Settings of the audit trail.
+    pub audit: AuditConfig,
 }
 
 impl Default for SessionConfig {
@@ -55,6 +59,7 @@ impl Default for SessionConfig {
             refusals_every: Duration::from_millis(100),
             keep_events_for: Duration::from_secs(24 * 3600),
             drop_slow_reader_after: Duration::from_secs(60),
+            audit: AuditConfig::default(),
         }
     }
 }
@@ -70,6 +75,15 @@ impl SessionConfig {
 
     pub(crate) fn heartbeat(&self) -> Duration {
         self.heartbeat_every.clamp(Duration::from_secs(1), Duration::from_secs(60))
+    }
+
+    /// For how long audit records are kept: events that are in the log still must be known to be recorded. `None` is for
+    /// ever.
+    pub(crate) fn keep_audit_for(&self) -> Option<Duration> {
+        match self.audit.keep_for {
+            KeepFor::Forever => None,
+            KeepFor::For(length) => Some(length.max(self.keep_events_for)),
+        }
     }
 
     pub(crate) fn drop_slow_reader_after(&self) -> Duration {

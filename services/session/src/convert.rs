@@ -65,7 +65,10 @@ pub(crate) fn is_proxied(metadata: &MetadataMap) -> bool {
     PROXY_HEADERS.iter().any(|header| metadata.contains_key(*header))
 }
 
-pub(crate) fn login_request(request: wire::LoginRequest, caller: &Caller) -> Result<login::Asked, Refusal> {
+pub(crate) fn login_request(
+    mut request: wire::LoginRequest,
+    caller: &Caller,
+) -> Result<login::Asked, Refusal> {
     let mut found = Violations::new();
     let phone = phone("phone", &request.phone, &mut found);
     if request.user_id.is_empty() {
@@ -79,18 +82,23 @@ pub(crate) fn login_request(request: wire::LoginRequest, caller: &Caller) -> Res
     }
     let Some(phone) = phone else { return Err(refusal::invalid(found)) };
     found.none_or(()).map_err(refusal::invalid)?;
-    let mut print = request.clone();
-    print.credential = None;
-    print.phone = phone.to_string();
+    let credential = request.credential.take();
+    let fingerprint = match &id {
+        None => Vec::new(),
+        Some(_) => {
+            request.phone = phone.to_string();
+            fingerprint("login", &request.encode_to_vec(), caller)
+        }
+    };
     Ok(login::Asked {
         phone,
         user_id: request.user_id,
-        credential: request.credential,
+        credential,
         profile,
         duration,
         take_over: request.take_over,
         request: id,
-        fingerprint: fingerprint("login", &print.encode_to_vec(), caller),
+        fingerprint,
     })
 }
 
@@ -285,9 +293,9 @@ pub(crate) fn reason_word(reason: LogoutReason) -> &'static str {
     name.strip_prefix("LOGOUT_REASON_").unwrap_or(name)
 }
 
-pub(crate) fn login_response(made: &login::LoggedIn) -> wire::LoginResponse {
+pub(crate) fn login_response(made: &login::LoggedIn<'_>) -> wire::LoginResponse {
     wire::LoginResponse {
-        session: session_of(&made.phone),
+        session: session_of(made.phone),
         configuration: configuration(&made.phone.wears).ok(),
         ended_sessions: made.ended.iter().map(ended).collect(),
         findings: made.findings.iter().cloned().chain(made.busy.iter().map(control::busy_finding)).collect(),

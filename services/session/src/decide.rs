@@ -52,7 +52,7 @@ impl Core {
             }
         }
         tracing::warn!(phone = %about.phone, "a decision was overtaken {ROUNDS} times");
-        Err(Refusal::new(ErrorReason::StoreUnavailable, "too many changes to the same phone or user at once"))
+        Err(refusal::overtaken())
     }
 
     /// A request that has been answered meanwhile is not decided again: its answer is to be looked up (LI-11).

@@ -88,34 +88,37 @@ impl Desk {
         })
     }
 
-    /// Serves a phone from now on; one that is served already is told of again. Called by one task alone.
+    /// Serves a phone from now on; one that is served already is told of again.
     pub(crate) fn watch(self: &Arc<Self>, named: &Named, dressed: bool) -> Result<(), Refusal> {
-        let known = {
-            let board = self.board();
-            let known = board.phones.contains_key(&named.phone);
-            if board.closed {
-                return Ok(());
-            }
-            if !known && board.phones.len() >= PHONES_AT_MOST {
-                let text = format!("a stream serves {PHONES_AT_MOST} phones at most");
-                return Err(Refusal::new(ErrorReason::InvalidRequest, text));
-            }
-            known
-        };
-        // The bell hangs before the phone is read, so that nothing is missed in between.
-        if !known && let Some(core) = self.core.upgrade() {
+        let mut board = self.board();
+        if board.closed {
+            return Ok(());
+        }
+        let is_new = !board.phones.contains_key(&named.phone);
+        if is_new && board.phones.len() >= PHONES_AT_MOST {
+            let text = format!("a stream serves {PHONES_AT_MOST} phones at most");
+            return Err(Refusal::new(ErrorReason::InvalidRequest, text));
+        }
+        board.serve(named, dressed);
+        // The bell hangs before the phone can be read, which takes the board: nothing is missed in between.
+        if is_new && let Some(core) = self.core.upgrade() {
             core.events.bells.hang(&named.phone, self);
             core.observe.phones_watched.add(1, &[]);
         }
-        self.board().serve(named, dressed);
+        drop(board);
         self.changed.notify_one();
         Ok(())
     }
 
     /// Serves a phone no longer.
     pub(crate) fn unwatch(self: &Arc<Self>, phone: &PhoneName) {
-        let known = self.board().phones.remove(phone).is_some();
-        if known && let Some(core) = self.core.upgrade() {
+        self.leave(&mut self.board(), phone);
+    }
+
+    fn leave(self: &Arc<Self>, board: &mut Board, phone: &PhoneName) {
+        if board.phones.remove(phone).is_some()
+            && let Some(core) = self.core.upgrade()
+        {
             core.events.bells.take_down([phone], self);
             core.observe.phones_watched.add(-1, &[]);
         }
@@ -123,10 +126,11 @@ impl Desk {
 
     /// Serves no phone any more.
     pub(crate) fn close(self: &Arc<Self>) {
-        let board = std::mem::replace(&mut *self.board(), Board { closed: true, ..Board::default() });
+        let mut board = self.board();
+        let served = std::mem::replace(&mut *board, Board { closed: true, ..Board::default() }).phones;
         if let Some(core) = self.core.upgrade() {
-            core.events.bells.take_down(board.phones.keys(), self);
-            let watched = i64::try_from(board.phones.len()).unwrap_or(i64::MAX);
+            core.events.bells.take_down(served.keys(), self);
+            let watched = i64::try_from(served.len()).unwrap_or(i64::MAX);
             core.observe.phones_watched.add(-watched, &[]);
         }
     }
@@ -156,8 +160,7 @@ impl Desk {
     /// Takes back an errand: the state that is to be told, if it is news.
     pub(crate) fn finish(self: &Arc<Self>, brought: Brought) -> Option<PhoneState> {
         let Brought { errand, found } = brought;
-        let mut guard = self.board();
-        let board = &mut *guard;
+        let board = &mut *self.board();
         match errand.dress {
             true => board.dressing = board.dressing.saturating_sub(1),
             false => board.reading = board.reading.saturating_sub(1),
@@ -177,8 +180,7 @@ impl Desk {
             Err(refusal) => {
                 let named = link.named.clone();
                 board.refusals.push_back(PhoneRefused { named, refusal });
-                drop(guard);
-                self.unwatch(&errand.phone);
+                self.leave(board, &errand.phone);
                 None
             }
         }
@@ -288,7 +290,8 @@ impl Board {
     }
 }
 
-/// Tells the streams that serve a phone when something happened to it.
+/// Tells the streams that serve a phone when something happened to it. A bell hangs for each phone on a board and for no
+/// other: both change together, while the board is held.
 #[derive(Default)]
 pub(crate) struct Bells(Mutex<HashMap<PhoneName, Vec<Weak<Desk>>>>);
 
@@ -312,11 +315,11 @@ impl Bells {
     /// Something happened. What was refused changed nothing.
     pub(crate) fn ring<'a>(&self, events: impl Iterator<Item = &'a SessionEvent>) {
         let told = events.filter(|event| !matches!(event, SessionEvent::Refused(_)));
-        let bells = self.bells();
         for phone in told.map(SessionEvent::phone) {
-            for desk in bells.get(phone).into_iter().flatten().filter_map(Weak::upgrade) {
-                desk.ring(phone);
-            }
+            // Desks hang bells while they hold their boards, so none is rung while the bells are held.
+            let desks: Vec<_> =
+                self.bells().get(phone).into_iter().flatten().filter_map(Weak::upgrade).collect();
+            desks.iter().for_each(|desk| desk.ring(phone));
         }
     }
 
@@ -332,3 +335,7 @@ impl Bells {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "desk_tests.rs"]
+mod tests;

@@ -6,89 +6,36 @@
 //! compared. Where it is another, the log was cut: everything in memory is thrown away and read anew, and every watch
 //! that was open is told to begin anew, so that nobody goes on believing in what was lost.
 
+mod follow;
+mod place;
+mod recall;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roamline_domain::phone_state::{Refused, Session, SessionEvent};
-use roamline_domain::{LineName, PhoneName};
+use roamline_domain::LineName;
+use roamline_domain::phone_state::Session;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_store::{EventsError, Sequence, SessionStore, StoreError, StoredEvent};
-use sha2::{Digest, Sha256};
+use roamline_store::{EventsError, Sequence, SessionStore, StoreError};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::desk::Bells;
+use crate::refusal;
 use crate::whereabouts::{Filter, Whereabouts};
-use crate::{Core, refusal};
 
-/// Events kept in memory: watches that are less far behind cost the store nothing.
-const KEPT: usize = 8192;
-/// Events read from the store at once by the tail.
-const PAGE: u32 = 1000;
-/// Phones read from the store at once.
-const PHONES: u32 = 1000;
+pub(crate) use follow::run;
+pub(crate) use place::{Mark, Noted, Place, fingerprint};
+pub(crate) use recall::run as recall;
+
 /// Events that a watch takes at once: what a slow reader holds.
 const TAKEN: u32 = 64;
-/// Between two looks at the log when nobody says that there is something new.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Between two tries while the log cannot be read.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How long who asks for the present state waits for it.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
 /// How old the last look may be for answers that are a little behind.
 const FRESH_FOR: Duration = Duration::from_secs(5);
-
-/// What tells an event from any other that could stand in its place: its [`fingerprint`] as a number.
-pub(crate) type Mark = u64;
-
-/// A place in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub sequence: Sequence,
-    /// The mark of the event there; `None` where there is none: before the first event of a log.
-    pub mark: Option<Mark>,
-}
-
-/// An event, and its mark.
-#[derive(Debug)]
-pub(crate) struct Noted {
-    pub stored: StoredEvent,
-    mark: Mark,
-}
-
-impl Noted {
-    fn new(stored: StoredEvent) -> Self {
-        let mark = fingerprint(&stored).into_iter().fold(0, |mark, byte| mark << 8 | u64::from(byte));
-        Self { stored, mark }
-    }
-
-    /// The place in which it stands.
-    pub(crate) fn place(&self) -> Place {
-        Place { sequence: self.stored.sequence, mark: Some(self.mark) }
-    }
-}
-
-/// What tells an event from any other that could stand in its place: eight bytes of a digest of its place, its instant,
-/// what it is and whom it is about. It stays the same when later versions add fields to events.
-pub(crate) fn fingerprint(event: &StoredEvent) -> Vec<u8> {
-    let (kind, detail) = match &event.event {
-        SessionEvent::LoggedIn(session) => ("logged-in", session.epoch.to_string()),
-        SessionEvent::LoggedOut(ended) => ("logged-out", format!("{:?}", ended.reason)),
-        SessionEvent::LogoutPending(_) => ("logout-pending", String::new()),
-        SessionEvent::Redressed(_) => ("redressed", String::new()),
-        SessionEvent::Refreshed(session) => ("refreshed", session.generation.to_string()),
-        SessionEvent::Refused(refused) => {
-            let Refused { reason, user, profile, actor, more, .. } = refused;
-            ("refused", format!("{:?} {reason} {more} {user:?} {profile:?} {:?}", refused.what, actor.source))
-        }
-    };
-    let session = event.event.session().map_or("", |session| session.id.as_str());
-    let (place, at, phone) = (event.sequence, event.at.as_microsecond(), event.event.phone());
-    let digest = Sha256::digest(format!("{place} {at} {kind} {phone} {session} {detail}"));
-    digest.iter().copied().take(8).collect()
-}
 
 /// Why events cannot be had from a place.
 #[derive(Debug)]
@@ -130,6 +77,8 @@ pub(crate) struct Events {
     /// Looks that were asked for, and the last of them that was answered by a look begun after it.
     asked: watch::Sender<u64>,
     looked: watch::Sender<u64>,
+    /// The log of which it is known which sessions ended before it was followed.
+    recalled: watch::Sender<u64>,
     pub(crate) bells: Bells,
 }
 
@@ -156,6 +105,7 @@ impl Events {
             position: watch::Sender::default(),
             asked: watch::Sender::default(),
             looked: watch::Sender::default(),
+            recalled: watch::Sender::default(),
             bells: Bells::default(),
         }
     }
@@ -206,11 +156,6 @@ impl Events {
         }
     }
 
-    /// The phone's epoch when its last session had ended, as far as this process saw it.
-    pub(crate) fn ended_at_epoch(&self, phone: &PhoneName) -> Option<u64> {
-        self.tail().whereabouts.ended_at_epoch(phone)
-    }
-
     /// Some of the next events after a place, from memory where they are there, else from the store.
     pub(crate) async fn after(&self, log: u64, place: &Place) -> Result<Vec<Arc<Noted>>, Broken> {
         {
@@ -253,65 +198,6 @@ impl Events {
         Ok(events.collect())
     }
 
-    /// Takes over everything that there is.
-    async fn look(&self) -> Result<(), StoreError> {
-        loop {
-            let at = Instant::now();
-            let begun_at = {
-                let tail = self.tail();
-                tail.begun.then_some(tail.place)
-            };
-            let Some(place) = begun_at else {
-                self.begin().await?;
-                continue;
-            };
-            match self.read(&place, PAGE).await {
-                Ok(events) if events.is_empty() => {
-                    self.tail().fresh_at = Some(at);
-                    return Ok(());
-                }
-                Ok(events) => self.take(&events),
-                Err(Broken::Cut) => {
-                    self.cut();
-                    return Err(StoreError::Lost);
-                }
-                Err(Broken::Store(error)) => return Err(error),
-            }
-        }
-    }
-
-    /// Reads who is where, page by page, and the place from which events are to be applied to it. What was read of a
-    /// phone may be newer than that place; once all events are applied that were there when it was read, it is exact.
-    async fn begin(&self) -> Result<(), StoreError> {
-        let sequence = self.end().await?;
-        let place =
-            self.event_at(sequence).await?.map_or(Place { sequence, mark: None }, |event| event.place());
-        let mut whereabouts = Whereabouts::default();
-        let mut after = None;
-        loop {
-            let page = self.store.list(None, after.as_ref(), PHONES).await?;
-            page.iter().for_each(|state| whereabouts.learn(state));
-            match page.last() {
-                Some(last) if page.len() >= PHONES as usize => after = Some(last.phone.clone()),
-                _ => break,
-            }
-        }
-        let mut tail = self.tail();
-        let log = tail.log + 1;
-        let floor = place.sequence;
-        *tail = Tail { log, begun: true, place, floor, whereabouts, ..Tail::default() };
-        self.position.send_replace(Position { log, sequence: floor });
-        drop(tail);
-        self.bells.begin_anew();
-        Ok(())
-    }
-
-    /// The place of the last event. A snapshot tells it; that of one user is small, whoever he may be.
-    async fn end(&self) -> Result<Sequence, StoreError> {
-        let somebody = "-".parse().ok();
-        Ok(self.store.snapshot(somebody.as_ref()).await?.sequence)
-    }
-
     async fn event_at(&self, sequence: Sequence) -> Result<Option<Noted>, StoreError> {
         let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
         match self.store.events(before, 1).await {
@@ -322,34 +208,6 @@ impl Events {
             Err(EventsError::TooOld { .. } | EventsError::Ahead { .. }) => Ok(None),
             Err(EventsError::Store(error)) => Err(error),
         }
-    }
-
-    /// Takes over new events, in order.
-    fn take(&self, events: &[Arc<Noted>]) {
-        let mut tail = self.tail();
-        for event in events {
-            tail.whereabouts.apply(&event.stored.event);
-        }
-        if let Some(last) = events.last() {
-            tail.place = last.place();
-        }
-        tail.ring.extend(events.iter().cloned());
-        let surplus = tail.ring.len().saturating_sub(KEPT);
-        let gone = tail.ring.drain(..surplus).next_back();
-        if let Some(gone) = gone {
-            tail.floor = gone.stored.sequence;
-        }
-        self.position.send_replace(Position { log: tail.log, sequence: tail.place.sequence });
-        drop(tail);
-        self.bells.ring(events.iter().map(|event| &event.stored.event));
-    }
-
-    /// What is in memory is of a log that is no more.
-    fn cut(&self) {
-        let mut tail = self.tail();
-        tracing::error!(place = tail.place.sequence, "the event log was cut: watches must begin anew");
-        *tail = Tail { log: tail.log + 1, ..Tail::default() };
-        self.position.send_replace(Position { log: tail.log, sequence: 0 });
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -374,44 +232,6 @@ impl From<Broken> for Refusal {
         match broken {
             Broken::Cut => begin_anew(),
             Broken::Store(error) => refusal::store(&error),
-        }
-    }
-}
-
-/// Follows the store's events until the process stops.
-pub(crate) async fn run(core: Arc<Core>) {
-    let events = &core.events;
-    let stopping = core.tasks.stopping();
-    let mut latest = core.store.latest();
-    let mut is_told = true;
-    let mut asked = events.asked.subscribe();
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
-    loop {
-        let answers = *asked.borrow_and_update();
-        latest.mark_unchanged();
-        match events.look().await {
-            Ok(()) => {
-                events.looked.send_replace(answers);
-                failing = false;
-            }
-            Err(error) => {
-                if !failing {
-                    tracing::error!(%error, "events cannot be read; trying on");
-                }
-                failing = true;
-                if timeout(RETRY_AFTER, stopping.cancelled()).await.is_ok() {
-                    return;
-                }
-                continue;
-            }
-        }
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            changed = latest.changed(), if is_told => is_told = changed.is_ok(),
-            changed = asked.changed() => if changed.is_err() { return },
-            _ = tick.tick() => {}
         }
     }
 }

@@ -29,8 +29,11 @@ mod recovery;
 mod refresh;
 mod refusal;
 mod refused;
+#[cfg(test)]
+mod sample;
 mod schedule;
 mod sweep;
+mod team;
 mod watch;
 mod whereabouts;
 
@@ -43,9 +46,11 @@ use roamline_serve::{Api, Clock, Ids, Tasks};
 use roamline_store::{AuditStore, SessionStore};
 use tokio::sync::{Mutex, SetOnce};
 
+pub use audit::{AuditConfig, KeepFor};
 pub use config::SessionConfig;
 pub use grpc::GrpcPeers;
-pub use peers::{LoginFacts, LogoutFacts, Peers, Prepared};
+pub use peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared};
+pub use team::Teams;
 
 use events::Events;
 use limit::Limit;
@@ -80,6 +85,7 @@ pub(crate) struct Core {
     limit: Limit,
     refusals: refused::Gate,
     logout_all: logout_all::Running,
+    recalled_teams: team::Recalled,
     parameters: ArcSwap<ServiceParameters>,
     /// The daily logout times as the directory last told them; `None` before the first time.
     daily: ArcSwapOption<DailyLogouts>,
@@ -116,6 +122,7 @@ impl Session {
             limit: Limit::default(),
             refusals: refused::Gate::default(),
             logout_all: logout_all::Running::default(),
+            recalled_teams: team::Recalled::default(),
             parameters: ArcSwap::default(),
             daily: ArcSwapOption::default(),
             scheduled: Mutex::default(),
@@ -125,7 +132,12 @@ impl Session {
         tasks.spawn("session store", recovery::run(Arc::clone(&core)));
         tasks
             .spawn("session events", recovery::once_begun(Arc::clone(&core), events::run(Arc::clone(&core))));
+        tasks.spawn(
+            "ended sessions",
+            recovery::once_begun(Arc::clone(&core), events::recall(Arc::clone(&core))),
+        );
         tasks.spawn("audit trail", audit::run(Arc::clone(&core)));
+        tasks.spawn("refusals", refused::run(Arc::clone(&core)));
         tasks.spawn("slow readers", readers::run(Arc::clone(&core)));
         tasks.spawn("service parameters", parameters::run(Arc::clone(&core)));
         tasks.spawn(

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prost::Message;
 use roamline_domain::login::{LoginRequest, decide_login};
 use roamline_domain::logout::AgentBusy;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::{self, Actor, EndedSession, HookState, PhoneState};
-use roamline_domain::{PhoneName, ProfileName, RequestId};
+use roamline_domain::{PhoneName, ProfileName, RequestId, SessionId};
 use roamline_proto::auth::{Credential, PrincipalKind};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::Finding;
@@ -19,7 +20,7 @@ use roamline_token::scope;
 use crate::asker::Asker;
 use crate::decide::Decided;
 use crate::refused::What;
-use crate::{Core, LoginFacts, Prepared, refusal};
+use crate::{Core, LoginFacts, LoginPlace, Prepared, refusal};
 
 /// A login as it was asked for, parsed.
 pub(crate) struct Asked {
@@ -35,43 +36,43 @@ pub(crate) struct Asked {
     pub fingerprint: Vec<u8>,
 }
 
-/// A login that was made.
-pub(crate) struct LoggedIn {
-    pub phone: PhoneState,
-    pub ended: Vec<EndedSession>,
-    /// Agents whose sessions ended for it while they were at work (CC-9).
-    pub busy: Vec<AgentBusy>,
-    pub findings: Vec<Finding>,
+/// A login as it is decided.
+pub(crate) struct LoggedIn<'a> {
+    pub phone: &'a PhoneState,
+    pub ended: &'a [EndedSession],
+    /// Agents whose sessions end for it while they are at work (CC-9).
+    pub busy: &'a [AgentBusy],
+    pub findings: &'a [Finding],
 }
 
-/// What came of it: a login, or the answer remembered for the request id.
-pub(crate) enum Answer {
-    Made(Box<LoggedIn>),
+/// What came of it: the answer to a login that was made, or the one remembered for the request id.
+pub(crate) enum Answer<M> {
+    Made(Box<M>),
     Remembered(Vec<u8>),
 }
 
 impl Core {
-    /// Logs a user in. `encode` makes the answer that is remembered with the request id.
-    pub(crate) async fn login(
+    /// Logs a user in. `answer` makes what is answered, and remembered with the request id.
+    pub(crate) async fn login<M: Message>(
         &self,
         asked: &Asked,
         asker: &Asker,
-        encode: impl Fn(&LoggedIn) -> Vec<u8>,
-    ) -> Result<Answer, Refusal> {
-        let work = self.login_and_observe(asked, asker, encode);
-        let is_even = |answer: &Result<Answer, Refusal>| {
+        answer: impl Fn(&LoggedIn<'_>) -> M,
+    ) -> Result<Answer<M>, Refusal> {
+        let work = self.login_and_observe(asked, asker, answer);
+        let is_even = |answer: &Result<Answer<M>, Refusal>| {
             answer.as_ref().is_err_and(|refused| refused.reason == ErrorReason::CredentialRefused)
         };
         at_even_times(self.config.refusals_every, work, is_even).await
     }
 
-    async fn login_and_observe(
+    async fn login_and_observe<M: Message>(
         &self,
         asked: &Asked,
         asker: &Asker,
-        encode: impl Fn(&LoggedIn) -> Vec<u8>,
-    ) -> Result<Answer, Refusal> {
-        let result = self.login_if_admitted(asked, asker, encode).await;
+        answer: impl Fn(&LoggedIn<'_>) -> M,
+    ) -> Result<Answer<M>, Refusal> {
+        let result = self.login_if_admitted(asked, asker, answer).await;
         self.observe.login(result.as_ref().err());
         if let Err(refused) = &result {
             let (user, profile) = (&asked.user_id, asked.profile.as_ref().map_or("", |name| name.as_str()));
@@ -83,108 +84,94 @@ impl Core {
 
     /// The refusals that come before anything is asked of the directory (LI-2): of the source, then of too many at
     /// once.
-    async fn login_if_admitted(
+    async fn login_if_admitted<M: Message>(
         &self,
         asked: &Asked,
         asker: &Asker,
-        encode: impl Fn(&LoggedIn) -> Vec<u8>,
-    ) -> Result<Answer, Refusal> {
+        answer: impl Fn(&LoggedIn<'_>) -> M,
+    ) -> Result<Answer<M>, Refusal> {
         admit(&self.parameters.load(), asker)?;
         let _place = self.limit.enter()?;
-        self.login_in_place(asked, asker, encode).await
+        self.login_in_place(asked, asker, answer).await
     }
 
-    async fn login_in_place(
+    async fn login_in_place<M: Message>(
         &self,
         asked: &Asked,
         asker: &Asker,
-        encode: impl Fn(&LoggedIn) -> Vec<u8>,
-    ) -> Result<Answer, Refusal> {
+        answer: impl Fn(&LoggedIn<'_>) -> M,
+    ) -> Result<Answer<M>, Refusal> {
         let daily = self.daily.load_full();
         let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
         // What holds by the directory's own word may be newer than what this replica has heard of.
         admit(&facts.policy, asker)?;
         let actor = self.authenticate(asked, &facts, asker).await?;
         let now = self.clock.now();
-        if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
-            return Ok(Answer::Remembered(answer));
+        let phone = facts.phone.clone();
+        // Whether the request id was answered is told by the commit, which is not made then, and by every refusal.
+        match self.make_login(asked, facts, actor, now, answer).await {
+            Ok(made) => {
+                self.schedule_login(&phone, daily.as_ref()).await;
+                Ok(Answer::Made(Box::new(made)))
+            }
+            Err(refused) => {
+                let remembered = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await;
+                unless_answered(refused, remembered).map(Answer::Remembered)
+            }
         }
-        let made = self.make_login(asked, &facts, actor, now, encode).await;
-        let remembered = || self.remembered(asked.request.as_ref(), &asked.fingerprint, now);
-        let answer = match made {
-            Ok(answer) => answer,
-            Err(refused) => return unless_answered(refused, remembered().await).map(Answer::Remembered),
-        };
-        self.schedule_login(&facts.phone, daily.as_ref()).await;
-        Ok(answer)
     }
 
-    async fn make_login(
+    async fn make_login<M: Message>(
         &self,
         asked: &Asked,
-        facts: &LoginFacts,
+        facts: LoginFacts,
         actor: Actor,
         now: Timestamp,
-        encode: impl Fn(&LoggedIn) -> Vec<u8>,
-    ) -> Result<Answer, Refusal> {
-        let prepared = facts.prepared.clone()?;
-        if let Some(refused) = facts.owner.clone() {
+        answer: impl Fn(&LoggedIn<'_>) -> M,
+    ) -> Result<M, Refusal> {
+        let LoginFacts { phone, user, prepared, user_login_time, policy, owner, refuse_off_hook } = facts;
+        let Prepared { rendering, contact_centre, findings } = *prepared?;
+        if let Some(refused) = owner {
             return Err(refused);
         }
-        let request = self.request(asked, facts, &prepared, actor, now)?;
-        let about = About {
-            phone: facts.phone.clone(),
-            user: Some(facts.user.clone()),
-            acd_line: prepared.rendering.acd_line.clone(),
-        };
-        let answer = self
-            .decide(&about, now, |loaded| {
-                let login = decide_login(&loaded.held, &request, &facts.policy, now)
-                    .map_err(|r| refusal::login(&r))?;
-                if facts.refuse_off_hook && loaded.held.phone.hook == HookState::OffHook {
-                    return Err(refusal::off_hook(&facts.phone));
-                }
-                if let Some(refused) = &prepared.contact_centre {
-                    return Err(refused.clone());
-                }
-                let phone = login.states.first().cloned().unwrap_or_else(|| loaded.held.phone.clone());
-                let findings = prepared.findings.clone();
-                let made = LoggedIn { phone, ended: login.ended, busy: login.busy, findings };
-                let reply =
-                    asked.request.clone().map(|id| self.reply(id, &asked.fingerprint, encode(&made), now));
-                Ok(Decided {
-                    states: login.states,
-                    events: login.events,
-                    reply,
-                    outcome: Answer::Made(Box::new(made)),
-                })
-            })
-            .await?;
-        tracing::info!(phone = %facts.phone, user = %facts.user, profile = %prepared.rendering.profile, "logged in");
-        Ok(answer)
-    }
-
-    fn request(
-        &self,
-        asked: &Asked,
-        facts: &LoginFacts,
-        prepared: &Prepared,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<LoginRequest, Refusal> {
-        let session = self.ids.session_id(now).parse().map_err(|error| {
-            tracing::error!(%error, "a session id could not be made");
-            Refusal::new(ErrorReason::Internal, "a session id could not be made")
-        })?;
-        Ok(LoginRequest {
-            session,
-            user: facts.user.clone(),
-            rendering: prepared.rendering.clone(),
+        let about =
+            About { phone: phone.clone(), user: Some(user.clone()), acd_line: rendering.acd_line.clone() };
+        let request = LoginRequest {
+            session: self.new_session_id(now)?,
+            user,
+            rendering,
             duration: asked.duration,
-            user_login_time: facts.user_login_time,
+            user_login_time,
             apply_within: self.config.drop_pending_login_after(),
             take_over: asked.take_over,
             actor,
+        };
+        let made = self
+            .decide(&about, now, |loaded| {
+                let login =
+                    decide_login(&loaded.held, &request, &policy, now).map_err(|r| refusal::login(&r))?;
+                if refuse_off_hook && loaded.held.phone.hook == HookState::OffHook {
+                    return Err(refusal::off_hook(&phone));
+                }
+                if let Some(refused) = &contact_centre {
+                    return Err(refused.clone());
+                }
+                let phone = login.states.first().unwrap_or(&loaded.held.phone);
+                let (ended, busy, findings) = (&login.ended, &login.busy, &findings);
+                let made = answer(&LoggedIn { phone, ended, busy, findings });
+                let reply = asked.request.clone();
+                let reply = reply.map(|id| self.reply(id, &asked.fingerprint, made.encode_to_vec(), now));
+                Ok(Decided { states: login.states, events: login.events, reply, outcome: made })
+            })
+            .await?;
+        tracing::info!(%phone, user = %request.user, profile = %request.rendering.profile, "logged in");
+        Ok(made)
+    }
+
+    fn new_session_id(&self, now: Timestamp) -> Result<SessionId, Refusal> {
+        self.ids.session_id(now).parse().map_err(|error| {
+            tracing::error!(%error, "a session id could not be made");
+            Refusal::new(ErrorReason::Internal, "a session id could not be made")
         })
     }
 
@@ -192,7 +179,9 @@ impl Core {
     async fn authenticate(&self, asked: &Asked, facts: &LoginFacts, asker: &Asker) -> Result<Actor, Refusal> {
         let caller = &asker.caller;
         if let Some(credential) = &asked.credential {
-            self.peers.verify(facts.user.as_str(), credential.clone()).await?;
+            let at =
+                LoginPlace { source: caller.source.map(|source| source.ip()), phone: facts.phone.clone() };
+            self.peers.verify(facts.user.as_str(), credential.clone(), &at).await?;
             let named = if caller.is_anonymous() { facts.user.as_str() } else { &caller.name };
             return Ok(asker.actor_named(named));
         }
@@ -202,8 +191,10 @@ impl Core {
                 "a login needs the user's credential, or a token of the user or of an application (LI-1)",
             ));
         }
-        let himself = caller.kind == PrincipalKind::User && caller.name == facts.user.as_str();
-        if himself && caller.has(scope::SESSION_OWN) || caller.has(scope::SESSION_PROXY) {
+        let is_user = caller.kind == PrincipalKind::User;
+        let himself = is_user && caller.name == facts.user.as_str() && caller.has(scope::SESSION_OWN);
+        // An end user acts for nobody else, whatever his token says.
+        if himself || !is_user && caller.has(scope::SESSION_PROXY) {
             return Ok(asker.actor());
         }
         Err(refusal::scope_missing(scope::SESSION_PROXY))
@@ -238,15 +229,15 @@ impl Core {
 }
 
 /// The answer that was remembered while a request was refused: the same request was in work twice, and the other one was
-/// made (LI-11).
+/// made (LI-11). Where it cannot be known whether it was, it is not said that the request was refused.
 pub(crate) fn unless_answered(
     refused: Refusal,
     remembered: Result<Option<Vec<u8>>, Refusal>,
 ) -> Result<Vec<u8>, Refusal> {
     match remembered {
         Ok(Some(answer)) => Ok(answer),
-        Err(reused) if reused.reason == ErrorReason::RequestIdReused => Err(reused),
-        Ok(None) | Err(_) => Err(refused),
+        Ok(None) => Err(refused),
+        Err(other) => Err(other),
     }
 }
 

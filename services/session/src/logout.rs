@@ -8,7 +8,7 @@ use roamline_domain::logout::{
 };
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::{self, EndedSession, LogoutReason, PhoneState, Session, SessionEvent};
-use roamline_domain::{PhoneName, RequestId, SessionId};
+use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -110,9 +110,7 @@ impl Core {
         let reason = reason(asked.reason, &asker.caller)?;
         let insistence = insistence(asked.force.clone(), &asker.caller)?;
         let now = self.clock.now();
-        if let Some(answer) = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await? {
-            return Ok(Answer::Remembered(answer));
-        }
+        // As with a login, the commit and every refusal tell whether the request id was answered.
         match self.make_logout(at, asked, asker, (reason, insistence), now, encode).await {
             Ok(out) => Ok(Answer::Made(Box::new(out))),
             Err(refused) => {
@@ -151,10 +149,11 @@ impl Core {
     ) -> Result<LoggedOut, Refusal> {
         let known = self.peers.prepare_logout(&ending.phone).await;
         let facts = self.facts_or_none(&ending.phone, known).await?;
+        let led = self.led_at(&ending.phone, &asker.caller).await?;
         let out = self
             .decide(&About::phone(ending.phone.clone()), now, |loaded| {
                 let state = &loaded.held.phone;
-                allow(state, &ending.target, asker)?;
+                allow(state, &ending.target, asker, led.as_ref())?;
                 let reason = reason_for(ending.reason, state, asker);
                 let logout = Logout { reason, wears: facts.wears(), actor: asker.actor() };
                 let (insistence, phone_epoch) = (ending.insistence.clone(), ending.phone_epoch);
@@ -287,21 +286,24 @@ fn reason_for(reason: LogoutReason, state: &PhoneState, asker: &Asker) -> Logout
 /// How much the caller minds what the agent does (CC-9).
 pub(crate) fn insistence(force: Option<Note>, caller: &Caller) -> Result<Insistence, Refusal> {
     match force {
-        Some(note) if caller.has(scope::SESSION_MANAGE) => Ok(Insistence::Forced(note)),
+        Some(note) if caller.has(scope::SESSION_MANAGE) || caller.has(scope::SESSION_TEAM) => {
+            Ok(Insistence::Forced(note))
+        }
         Some(_) => Err(refusal::scope_missing(scope::SESSION_MANAGE)),
         None if caller.has(scope::SESSION_END) => Ok(Insistence::Unconditional),
         None => Ok(Insistence::None),
     }
 }
 
-/// A caller ends his own session, or anybody's with the scope session.manage, or session.end for services. A session
-/// named by its id must still be the phone's.
-fn allow(state: &PhoneState, target: &Target, asker: &Asker) -> Result<(), Refusal> {
+/// A caller ends his own session, that of a user whom he looks after (`led`), or anybody's with the scope session.manage,
+/// or session.end for services. A session named by its id must still be the phone's.
+fn allow(state: &PhoneState, target: &Target, asker: &Asker, led: Option<&UserId>) -> Result<(), Refusal> {
     match (&state.session, target) {
         (Some(session), _) if !target.is(session) => Err(refusal::no_session(target)),
         (None, Target::Session(_)) => Err(refusal::no_session(target)),
         (Some(session), _) if !asker.owns(session) => {
-            let may = asker.caller.has(scope::SESSION_MANAGE) || asker.caller.has(scope::SESSION_END);
+            let wide = asker.caller.has(scope::SESSION_MANAGE) || asker.caller.has(scope::SESSION_END);
+            let may = wide || led == Some(&session.user);
             if may { Ok(()) } else { Err(refusal::scope_missing(scope::SESSION_MANAGE)) }
         }
         _ => Ok(()),

@@ -10,14 +10,17 @@ use std::time::Duration;
 use futures::Stream;
 use futures::stream::unfold;
 use roamline_domain::logout::{Insistence, Note};
-use roamline_domain::phone_state::Session;
+use roamline_domain::phone_state::{self, Session};
 use roamline_domain::{PhoneName, ProfileName, SessionId, UserId};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_token::{Caller, scope};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::asker::Asker;
 use crate::logout::{Ending, Target, reason};
+use crate::refused::What;
+use crate::team::Within;
 use crate::watch::server_stops;
 use crate::{Core, refusal};
 
@@ -55,31 +58,47 @@ pub(crate) enum Turn {
     Named(PhoneName, SessionId),
 }
 
-/// The one that runs on this replica: who began it.
+/// Those that run on this replica, one of each kind: who began them. A supervisor's does not lock an administrator out.
 #[derive(Default)]
-pub(crate) struct Running(Mutex<Option<String>>);
+pub(crate) struct Running {
+    /// By somebody who may end everybody's sessions.
+    managing: Mutex<Option<String>>,
+    /// By somebody else.
+    other: Mutex<Option<String>>,
+}
 
-/// The place of the one that runs.
-struct Place(Arc<Core>);
+impl Running {
+    fn of(&self, manages: bool) -> &Mutex<Option<String>> {
+        if manages { &self.managing } else { &self.other }
+    }
+}
+
+/// The place of one that runs.
+struct Place {
+    core: Arc<Core>,
+    manages: bool,
+}
 
 impl Place {
-    fn take(core: &Arc<Core>, by: &str) -> Result<Self, Refusal> {
-        let mut running = core.logout_all.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Who began another one is told only to those who may end everybody's sessions.
+    fn take(core: &Arc<Core>, by: &Caller) -> Result<Self, Refusal> {
+        let manages = by.has(scope::SESSION_MANAGE);
+        let mut running = core.logout_all.of(manages).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = running.as_ref() {
-            return Err(Refusal::new(
+            let refused = Refusal::new(
                 ErrorReason::LogoutAllRunning,
                 "another logout of many sessions is being paced on this replica (LO-8)",
-            )
-            .with("startedBy", other));
+            );
+            return Err(if manages { refused.with("startedBy", other) } else { refused });
         }
-        *running = Some(by.to_owned());
-        Ok(Self(Arc::clone(core)))
+        *running = Some(by.name.clone());
+        Ok(Self { core: Arc::clone(core), manages })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        *self.0.logout_all.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.core.logout_all.of(self.manages).lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -104,14 +123,15 @@ enum Step {
 /// last.
 ///
 /// # Errors
-/// Another one runs on this replica, or the sessions cannot be read.
+/// The caller may not, another one of his kind runs on this replica, or the sessions cannot be read.
 pub(crate) async fn run(
     core: &Arc<Core>,
     asked: Asked,
     asker: Asker,
 ) -> Result<impl Stream<Item = Result<Progress, Refusal>> + Send + use<>, Refusal> {
-    let place = Place::take(core, &asker.caller.name)?;
-    let left = core.live(asked.user.as_ref(), asked.profile.as_ref()).await?;
+    let within = core.within(asked.user, &asker.caller, scope::SESSION_MANAGE).await?;
+    let place = Place::take(core, &asker.caller)?;
+    let left = core.live(&within, asked.profile.as_ref()).await?;
     let mut tick = interval(Duration::from_secs(1) / asked.rate.max(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let run = Run {
@@ -144,7 +164,7 @@ impl Run {
                     self.progress.turn = None;
                 }
                 Some((phone, session)) => {
-                    let stopping = self.place.0.tasks.stopping();
+                    let stopping = self.place.core.tasks.stopping();
                     tokio::select! {
                         () = stopping.cancelled() => return Some(Err(server_stops())),
                         _ = self.tick.tick() => {}
@@ -157,20 +177,22 @@ impl Run {
     }
 
     async fn turn(&mut self, phone: PhoneName, id: SessionId) {
-        let core = &self.place.0;
+        let core = &self.place.core;
         let live = core.store.phone(&phone).await.map(|state| state.and_then(|state| state.session));
         let (counted, turn) = match live {
             Ok(Some(session)) if session.id == id => {
-                let counted = match self.end(&phone, &id).await {
+                let ended = self.end(&phone, &id).await;
+                if let Err(refused) = &ended {
+                    self.tell_refused(&session, refused).await;
+                }
+                let counted = match ended.map_err(|refused| refused.reason) {
                     Ok(()) => &mut self.progress.ended,
-                    Err(refused) => match refused.reason {
-                        ErrorReason::NotLoggedIn | ErrorReason::SessionNotFound => &mut self.progress.gone,
-                        ErrorReason::AgentBusy => &mut self.progress.busy,
-                        reason => {
-                            tracing::error!(%phone, ?reason, "a session could not be ended");
-                            &mut self.progress.failed
-                        }
-                    },
+                    Err(ErrorReason::NotLoggedIn | ErrorReason::SessionNotFound) => &mut self.progress.gone,
+                    Err(ErrorReason::AgentBusy) => &mut self.progress.busy,
+                    Err(reason) => {
+                        tracing::error!(%phone, ?reason, "a session could not be ended");
+                        &mut self.progress.failed
+                    }
                 };
                 (counted, Turn::Live(Box::new(session.told())))
             }
@@ -184,8 +206,19 @@ impl Run {
         self.progress.turn = Some(turn);
     }
 
+    /// Tells of a logout that was refused (EV-1), each by itself: an administrator has set the pace. That a session had
+    /// ended by itself just before is no refusal.
+    async fn tell_refused(&self, session: &Session, refused: &Refusal) {
+        if matches!(refused.reason, ErrorReason::NotLoggedIn | ErrorReason::SessionNotFound) {
+            return;
+        }
+        let (user, profile) = (session.user.as_str(), session.profile.as_str());
+        let what = What { asked: phone_state::Asked::Logout, phone: &session.phone, user, profile };
+        self.place.core.tell_each_refused(what, &self.asker, refused).await;
+    }
+
     async fn end(&self, phone: &PhoneName, id: &SessionId) -> Result<(), Refusal> {
-        let core = &self.place.0;
+        let core = &self.place.core;
         let ending = Ending {
             target: Target::Session(id.clone()),
             phone: phone.clone(),
@@ -198,22 +231,25 @@ impl Run {
 }
 
 impl Core {
-    /// Sessions that are live: one user's, or such as wear a profile, or all.
+    /// Sessions that are live within what was asked for, or such of them as wear a profile.
     async fn live(
         &self,
-        user: Option<&UserId>,
+        within: &Within,
         profile: Option<&ProfileName>,
     ) -> Result<VecDeque<(PhoneName, SessionId)>, Refusal> {
         let mut found = VecDeque::new();
         let mut after = None;
         loop {
-            let page = self.store.list(user, after.as_ref(), PAGE).await;
+            let page = self.store.list(within.user.as_ref(), after.as_ref(), PAGE).await;
             let page = page.map_err(|error| refusal::store(&error))?;
             let is_last = page.len() < PAGE as usize;
             after = page.last().map(|state| state.phone.clone());
-            let sessions = page.into_iter().filter_map(|state| state.session);
-            let wanted = sessions.filter(|session| profile.is_none_or(|profile| session.profile == *profile));
-            found.extend(wanted.map(|session| (session.phone, session.id)));
+            let mut sessions: Vec<_> = page.into_iter().filter_map(|state| state.session).collect();
+            sessions.retain(|session| profile.is_none_or(|profile| session.profile == *profile));
+            let users = sessions.iter().map(|session| &session.user).collect();
+            let led = self.led(within.led_by.as_ref(), users).await?;
+            sessions.retain(|session| led.takes(&session.user));
+            found.extend(sessions.into_iter().map(|session| (session.phone, session.id)));
             if is_last {
                 return Ok(found);
             }

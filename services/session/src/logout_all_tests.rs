@@ -1,114 +1,32 @@
 //! Tests of the pace of a logout of many sessions, with time that stands still until it is waited for.
 
-use async_trait::async_trait;
 use futures::StreamExt;
-use roamline_domain::LineName;
-use roamline_domain::directory::UserLoginTime;
-use roamline_domain::login::Rendering;
-use roamline_domain::parameters::{AgentStateGuard, ServiceParameters};
-use roamline_domain::phone_state::{AgentState, Configuration};
-use roamline_proto::auth::{Credential, PrincipalKind};
-use roamline_serve::{Clock, Ids, Tasks};
-use roamline_store::memory::MemoryStore;
-use roamline_token::{Caller, scopes_of};
+use roamline_domain::phone_state::{AgentState, Asked as AskedFor, Refused, SessionEvent};
+use roamline_proto::auth::PrincipalKind;
+use roamline_serve::Tasks;
+use roamline_token::scopes_of;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{LoginFacts, LogoutFacts, Peers, Prepared, SessionConfig, Stores, login};
-
-/// A directory that knows every phone and user, and blocks logouts of agents who are at work.
-struct Directory;
-
-fn policy() -> ServiceParameters {
-    ServiceParameters { agent_state_guard: AgentStateGuard::Block, ..ServiceParameters::default() }
-}
-
-#[async_trait]
-impl Peers for Directory {
-    async fn prepare_login(
-        &self,
-        phone: &PhoneName,
-        user_id: &str,
-        _profile: Option<&ProfileName>,
-    ) -> Result<LoginFacts, Refusal> {
-        let prepared = Prepared {
-            rendering: Rendering {
-                profile: user_id.parse().unwrap(),
-                configuration: Configuration(Vec::new()),
-                reset: false,
-                lines: Vec::new(),
-                acd_line: None,
-                primary_extension: None,
-                idle_limit: None,
-                logout_configuration: Configuration(Vec::new()),
-            },
-            contact_centre: None,
-            findings: Vec::new(),
-        };
-        Ok(LoginFacts {
-            phone: phone.clone(),
-            user: user_id.parse().unwrap(),
-            prepared: Ok(Box::new(prepared)),
-            user_login_time: UserLoginTime::Cluster,
-            policy: policy(),
-            owner: None,
-            refuse_off_hook: false,
-        })
-    }
-
-    async fn prepare_logout(&self, _phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
-        Ok(LogoutFacts { configuration: Configuration(Vec::new()), policy: policy() })
-    }
-
-    async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {
-        Ok(policy())
-    }
-
-    async fn set_do_not_disturb(&self, _profile: &ProfileName, _on: bool) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    async fn line_exists(&self, _line: &LineName) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    async fn verify(&self, _user_id: &str, _credential: Credential) -> Result<(), Refusal> {
-        Ok(())
-    }
-}
-
-fn administrator() -> Asker {
-    let kind = PrincipalKind::Administrator;
-    let scopes = scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect();
-    Asker::new(Caller { name: "admin".into(), kind, scopes, source: None }, false, "", "")
-}
-
-fn phone(number: u32) -> PhoneName {
-    format!("SEP{number:012X}").parse().unwrap()
-}
+use crate::sample::{self, administrator, phone};
 
 /// A service with so many sessions, of user0 and so on, and the tasks of its process.
 async fn with_sessions(number: u32) -> (Arc<Core>, Tasks) {
-    let (clock, _) = Clock::manual("2026-03-02T08:00:00Z".parse().unwrap());
-    let store = Arc::new(MemoryStore::new());
-    let stores = Stores { sessions: store.clone(), audit: store };
-    let tasks = Tasks::new();
-    let config = SessionConfig::default();
-    let core = crate::Session::start(config, stores, Arc::new(Directory), clock, Ids::new(), &tasks).core;
+    let (core, tasks) = sample::core();
     for number in 0..number {
-        let asked = login::Asked {
-            phone: phone(number),
-            user_id: format!("user{number}"),
-            credential: None,
-            profile: None,
-            duration: None,
-            take_over: false,
-            request: None,
-            fingerprint: Vec::new(),
-        };
-        core.login(&asked, &administrator(), |_| Vec::new()).await.unwrap();
+        let asked = sample::login(&format!("user{number}"), phone(number));
+        core.login(&asked, &administrator(), |_| ()).await.unwrap();
     }
     (core, tasks)
+}
+
+async fn refusals(core: &Core) -> Vec<Refused> {
+    let events = core.store.events(0, 10_000).await.unwrap().events.into_iter();
+    let refused = events.filter_map(|event| match event.event {
+        SessionEvent::Refused(refused) => Some(refused),
+        _ => None,
+    });
+    refused.collect()
 }
 
 fn everybody(rate: u32) -> Asked {
@@ -155,6 +73,32 @@ async fn lo_8_it_stops_when_nobody_reads_it_and_the_same_call_goes_on_with_the_r
     assert_eq!((told[0].total, told.last().unwrap().ended), (3, 3));
 }
 
+/// A user of that name, who may end nobody's sessions but his own.
+fn user(name: &str) -> Asker {
+    let kind = PrincipalKind::User;
+    let scopes = scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect();
+    Asker::new(Caller { name: name.into(), kind, scopes, source: None }, false, "", "")
+}
+
+#[tokio::test(start_paused = true)]
+async fn lo_8_who_may_not_end_everybodys_sessions_locks_out_no_administrator_and_is_told_no_names() {
+    let (core, _tasks) = with_sessions(3).await;
+    let mut own = Box::pin(run(&core, everybody(1), user("user1")).await.unwrap());
+    assert_eq!(own.next().await.unwrap().unwrap().total, 1);
+    let mut all = Box::pin(run(&core, everybody(10), administrator()).await.unwrap());
+    assert_eq!(all.next().await.unwrap().unwrap().total, 3);
+    let refused = run(&core, everybody(1), user("user2")).await.err().unwrap();
+    assert_eq!(refused.reason, ErrorReason::LogoutAllRunning);
+    assert_eq!(refused.metadata.get("startedBy"), None);
+    drop(own);
+    assert!(run(&core, everybody(1), user("user2")).await.is_ok());
+    let others = Asked { user: Some("user1".parse().unwrap()), ..everybody(1) };
+    let refused = run(&core, others, user("user2")).await.err().unwrap();
+    assert_eq!(refused.reason, ErrorReason::ScopeMissing);
+    let refused = run(&core, everybody(10), administrator()).await.err().unwrap();
+    assert_eq!(refused.metadata["startedBy"], "admin");
+}
+
 #[tokio::test(start_paused = true)]
 async fn cc_9_and_lo_8_agents_at_work_are_left_alone_and_counted_unless_it_is_forced() {
     let (core, _tasks) = with_sessions(3).await;
@@ -162,10 +106,28 @@ async fn cc_9_and_lo_8_agents_at_work_are_left_alone_and_counted_unless_it_is_fo
     let told: Vec<_> = run(&core, everybody(10), administrator()).await.unwrap().collect().await;
     let last = told.last().unwrap().as_ref().unwrap();
     assert_eq!((last.total, last.ended, last.busy), (3, 2, 1));
+    let [refused] = refusals(&core).await.try_into().expect("EV-1: the one that was refused is told of");
+    assert_eq!((refused.what, refused.phone, refused.user.as_str()), (AskedFor::Logout, phone(1), "user1"));
+    assert_eq!((refused.reason.as_str(), refused.actor.name.as_str()), ("AGENT_BUSY", "admin"));
     let force = Asked { force: Some("fire drill".parse().unwrap()), ..everybody(10) };
     let told: Vec<_> = run(&core, force, administrator()).await.unwrap().collect().await;
     assert_eq!(told.last().unwrap().as_ref().unwrap().ended, 1);
-    assert!(core.live(None, None).await.unwrap().is_empty());
+    assert!(core.live(&Within::default(), None).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ev_1_every_refusal_of_a_logout_of_many_sessions_is_told_of_by_itself() {
+    let (core, _tasks) = with_sessions(120).await;
+    for number in 0..120 {
+        let user = format!("user{number}").parse().unwrap();
+        core.report_agent_state(&user, AgentState::Ready).await.unwrap();
+    }
+    let told: Vec<_> = run(&core, everybody(1000), administrator()).await.unwrap().collect().await;
+    assert_eq!(told.last().unwrap().as_ref().unwrap().busy, 120);
+    let refused = refusals(&core).await;
+    assert!(refused.iter().all(|refused| refused.more == 0));
+    let phones: Vec<_> = refused.into_iter().map(|refused| refused.phone).collect();
+    assert_eq!(phones, (0..120).map(phone).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,21 +135,11 @@ async fn lo_8_what_ended_meanwhile_is_counted_as_gone_and_a_session_that_came_is
     let (core, _tasks) = with_sessions(2).await;
     let mut stream = Box::pin(run(&core, everybody(10), administrator()).await.unwrap());
     stream.next().await.unwrap().unwrap();
-    let asked = login::Asked {
-        phone: phone(0),
-        user_id: "late".into(),
-        credential: None,
-        profile: None,
-        duration: None,
-        take_over: true,
-        request: None,
-        fingerprint: Vec::new(),
-    };
-    core.login(&asked, &administrator(), |_| Vec::new()).await.unwrap();
+    core.login(&sample::login("late", phone(0)), &administrator(), |_| ()).await.unwrap();
     let told: Vec<_> = stream.map(|told| told.unwrap()).collect().await;
     let last = told.last().unwrap();
     assert_eq!((last.total, last.ended, last.gone, last.done), (2, 1, 1, true));
-    assert_eq!(core.live(None, None).await.unwrap()[0].0, phone(0));
+    assert_eq!(core.live(&Within::default(), None).await.unwrap()[0].0, phone(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,5 +152,5 @@ async fn lo_8_it_ends_when_the_process_stops() {
     let told = stream.next().await.unwrap().unwrap_err();
     assert_eq!(told.reason, ErrorReason::ServiceUnavailable);
     assert!(stream.next().await.is_none());
-    assert_eq!(core.live(None, None).await.unwrap().len(), 2);
+    assert_eq!(core.live(&Within::default(), None).await.unwrap().len(), 2);
 }

@@ -1,5 +1,7 @@
 //! What the session service asks of the others: the directory (profile service) and credentials (auth service).
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
@@ -9,6 +11,8 @@ use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
 use roamline_proto::auth::Credential;
 use roamline_proto::profile::Finding;
 use roamline_proto::refusal::Refusal;
+
+use crate::team::Teams;
 
 /// What a login would bring, as the directory made it.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +42,15 @@ pub struct LoginFacts {
     pub owner: Option<Refusal>,
     /// Whether the login is refused while the handset is up (LI-8).
     pub refuse_off_hook: bool,
+}
+
+/// Where somebody proves who he is: guesses are counted by it (SP-14).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginPlace {
+    /// The address he comes from, where it is known.
+    pub source: Option<IpAddr>,
+    /// The phone that he wants to log in to.
+    pub phone: PhoneName,
 }
 
 /// Everything the directory knows about a logout.
@@ -96,9 +109,18 @@ pub trait Peers: Send + Sync + 'static {
     /// It has not, or cannot be reached.
     async fn line_exists(&self, line: &LineName) -> Result<(), Refusal>;
 
+    /// The teams of users: an answer for each, in their order. Whom the directory does not have is in none. At most
+    /// 1,000 users at once.
+    ///
+    /// # Errors
+    /// The directory cannot be reached.
+    async fn teams(&self, users: &[UserId]) -> Result<Vec<Teams>, Refusal> {
+        Ok(vec![Teams::default(); users.len()])
+    }
+
     /// Whether the credential is the user's.
     ///
     /// # Errors
     /// It is not, or the auth service cannot be reached.
-    async fn verify(&self, user_id: &str, credential: Credential) -> Result<(), Refusal>;
+    async fn verify(&self, user_id: &str, credential: Credential, at: &LoginPlace) -> Result<(), Refusal>;
 }

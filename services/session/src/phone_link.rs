@@ -5,7 +5,7 @@ use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{Actions, HookState, PhoneState, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_store::About;
+use roamline_store::{About, has_record};
 
 use crate::decide::Decided;
 use crate::{Core, refusal};
@@ -50,7 +50,7 @@ impl Core {
         let now = self.clock.now();
         self.decide(&About::phone(phone.clone()), now, |loaded| {
             let state = &loaded.held.phone;
-            let told = state.generation > 0;
+            let told = has_record(state);
             if state.session.is_some() || (told && state.wears == facts.configuration) {
                 return Ok(Decided::default());
             }
@@ -76,7 +76,7 @@ impl Core {
     /// the next sweep makes it.
     pub(crate) async fn report(&self, phone: PhoneName, report: Report) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let ended_at = self.events.ended_at_epoch(&phone);
+        let ended_at = if report.epoch == 0 { None } else { self.ended_at(&phone).await? };
         let noted = |state: &PhoneState| {
             if is_stale(report.epoch, state, ended_at) {
                 return Err(stale(state));
@@ -97,6 +97,16 @@ impl Core {
         }
     }
 
+    /// The phone's epoch when its last session had ended. The log, which may still be being read, is asked for it only
+    /// where nobody is logged in; a session that ends from now on has ended later than it began.
+    async fn ended_at(&self, phone: &PhoneName) -> Result<Option<u64>, Refusal> {
+        let known = self.store.phone(phone).await.map_err(|error| refusal::store(&error))?;
+        match known.and_then(|state| state.session) {
+            Some(live) => Ok(Some(live.epoch.saturating_add(1))),
+            None => self.events.ended_at_epoch(phone).await,
+        }
+    }
+
     async fn change_phone(
         &self,
         phone: PhoneName,
@@ -105,7 +115,7 @@ impl Core {
     ) -> Result<PhoneState, Refusal> {
         self.decide(&About::phone(phone), now, |loaded| {
             let state = &loaded.held.phone;
-            if state.epoch == 0 {
+            if !has_record(state) {
                 return Err(Refusal::new(
                     ErrorReason::PhoneNotFound,
                     format!("{} was never linked: watch it first", state.phone),

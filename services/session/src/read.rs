@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use futures::stream::{StreamExt, TryStreamExt, iter};
 use roamline_domain::phone_state::{PhoneState, Session};
-use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
-use roamline_proto::auth::PrincipalKind;
+use roamline_domain::{LineName, PhoneName, ProfileName};
 use roamline_proto::refusal::Refusal;
-use roamline_token::{Caller, scope};
+use roamline_token::Caller;
 
 use crate::logout::Target;
+use crate::team::Within;
 use crate::whereabouts::Filter;
 use crate::{Core, refusal};
 
 /// Phones read at once.
 const AT_ONCE: usize = 32;
+/// Sessions looked through at once for those of a supervisor's teams.
+const LED_PAGE: usize = 1000;
 
 impl Core {
     /// The phone that holds the session. What is not the caller's own, and not his to read, is not there for him.
@@ -24,51 +26,56 @@ impl Core {
             Target::Session(id) => self.store.session(id).await,
         }
         .map_err(|error| refusal::store(&error))?;
-        let whose = whose(caller);
-        found
-            .filter(|state| match (&state.session, &whose) {
-                (None, _) => false,
-                (Some(_), Whose::Everybodys) => true,
-                (Some(session), Whose::Only(name)) => session.user.as_str() == name.as_str(),
-            })
-            .ok_or_else(|| match target {
-                Target::Phone(phone) => {
-                    refusal::not_logged_in(&roamline_domain::logout::NotLoggedIn { phone: phone.clone() })
-                }
-                Target::Session(id) => refusal::session_not_found(id.as_str()),
-            })
+        let seen = match found.as_ref().and_then(|state| state.session.as_ref()) {
+            Some(session) => self.sees(caller, &session.user).await?,
+            None => false,
+        };
+        found.filter(|_| seen).ok_or_else(|| match target {
+            Target::Phone(phone) => {
+                refusal::not_logged_in(&roamline_domain::logout::NotLoggedIn { phone: phone.clone() })
+            }
+            Target::Session(id) => refusal::session_not_found(id.as_str()),
+        })
     }
 
-    /// A page of phones with sessions, in the order of their names: one user's if given, and of those only such as
-    /// wear the profile if one is given.
+    /// A page of phones with sessions, in the order of their names: those within what was asked for, and of them only
+    /// such as wear the profile if one is given.
     pub(crate) async fn list(
         &self,
-        user: Option<&UserId>,
+        within: &Within,
         profile: Option<&ProfileName>,
         after: Option<PhoneName>,
         limit: u32,
     ) -> Result<Vec<PhoneState>, Refusal> {
-        let Some(profile) = profile else {
-            let page = self.store.list(user, after.as_ref(), limit).await;
+        let Within { user, led_by } = within;
+        if profile.is_none() && led_by.is_none() {
+            let page = self.store.list(user.as_ref(), after.as_ref(), limit).await;
             return page.map_err(|error| refusal::store(&error));
-        };
-        let filter = Filter { user: user.cloned(), profile: Some(profile.clone()), phone: None };
+        }
+        let filter = Filter { user: user.clone(), profile: profile.cloned(), phone: None };
         let worn = self.events.matching(&filter).await?.sessions.into_iter();
         let mut rest = worn.filter(|session| after.as_ref().is_none_or(|after| session.phone > *after));
-        let wears = |state: &PhoneState| state.session.as_ref().is_some_and(|live| filter.takes(live));
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
-        loop {
+        while found.len() < most {
             // Those that ended meanwhile make room for the next ones.
-            let page: Vec<_> = rest.by_ref().take(most - found.len()).collect();
+            let size = if led_by.is_some() { LED_PAGE } else { most - found.len() };
+            let mut page: Vec<_> = rest.by_ref().take(size).collect();
             if page.is_empty() {
-                return Ok(found);
+                break;
             }
+            let led = self.led(led_by.as_ref(), page.iter().map(|session| &session.user).collect()).await?;
+            page.retain(|session| led.takes(&session.user));
             let states = iter(page).map(|session| async move { self.store.phone(&session.phone).await });
             let states: Result<Vec<_>, _> = states.buffered(AT_ONCE).try_collect().await;
             let states = states.map_err(|error| refusal::store(&error))?;
-            found.extend(states.into_iter().flatten().filter(wears));
+            let wears = |live: &Session| filter.takes(live) && led.takes(&live.user);
+            found.extend(
+                states.into_iter().flatten().filter(|state| state.session.as_ref().is_some_and(wears)),
+            );
         }
+        found.truncate(most);
+        Ok(found)
     }
 
     /// The sessions that wear a line, in the order of their phones; none where it rings in voice mail (LO-10).
@@ -78,31 +85,5 @@ impl Core {
             self.peers.line_exists(line).await?;
         }
         Ok(sessions)
-    }
-}
-
-/// Whose sessions a caller may see.
-pub(crate) enum Whose {
-    Everybodys,
-    Only(String),
-}
-
-/// Everybody's with the scope session.read, else his own.
-pub(crate) fn whose(caller: &Caller) -> Whose {
-    if caller.has(scope::SESSION_READ) { Whose::Everybodys } else { Whose::Only(caller.name.clone()) }
-}
-
-/// The user whose sessions are asked for, narrowed to what the caller may see: `None` for everybody's.
-pub(crate) fn visible_user(asked: Option<UserId>, caller: &Caller) -> Result<Option<UserId>, Refusal> {
-    match (whose(caller), asked) {
-        (Whose::Everybodys, asked) => Ok(asked),
-        (Whose::Only(name), asked) => {
-            let himself = name.parse::<UserId>().ok().filter(|_| caller.kind == PrincipalKind::User);
-            match (himself, asked) {
-                (Some(himself), None) => Ok(Some(himself)),
-                (Some(himself), Some(asked)) if himself == asked => Ok(Some(himself)),
-                _ => Err(refusal::scope_missing(scope::SESSION_READ)),
-            }
-        }
     }
 }

@@ -131,10 +131,16 @@ pub(crate) fn refresh(refused: &RefreshRefused) -> Refusal {
     match refused {
         RefreshRefused::NotLoggedIn(refused) => not_logged_in(refused),
         RefreshRefused::Gone { session, .. } => session_not_found(session.as_str()),
+        RefreshRefused::Overtaken { .. } => overtaken(),
         RefreshRefused::LineInUse { line, user, phone } => {
             line_in_use(refused.to_string(), line, user, phone)
         }
     }
+}
+
+/// Others were faster again and again.
+pub(crate) fn overtaken() -> Refusal {
+    Refusal::new(ErrorReason::StoreUnavailable, "too many changes to the same phone or user at once")
 }
 
 /// What was named is not live.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use futures::Stream;
 use futures::stream::{StreamExt, TryStreamExt, iter, unfold};
-use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
+use roamline_domain::{PhoneName, UserId};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use tokio::task::coop::consume_budget;
@@ -41,6 +41,8 @@ pub(crate) enum Message {
 struct Watch {
     core: Arc<Core>,
     filter: Filter,
+    /// The supervisor whose teams alone are followed.
+    led_by: Option<UserId>,
     log: u64,
     place: Place,
     /// What is left of the snapshot; `None` once it was told whole.
@@ -50,10 +52,12 @@ struct Watch {
     ended: bool,
 }
 
-/// Follows the sessions that match, from a place or from a snapshot.
+/// Follows the sessions that match, from a place or from a snapshot; of those such as `led_by` looks after, if he is
+/// given, by the teams as they are when each is told.
 pub(crate) async fn sessions(
     core: Arc<Core>,
     filter: Filter,
+    led_by: Option<UserId>,
     resume: Option<Place>,
 ) -> Result<impl Stream<Item = Result<Told, Refusal>> + Send, Refusal> {
     let (log, place, snapshot) = match resume {
@@ -63,13 +67,16 @@ pub(crate) async fn sessions(
             (log, place, None)
         }
         None => {
-            let Seen { log, place, sessions } = core.events.matching(&filter).await?;
+            let Seen { log, place, mut sessions } = core.events.matching(&filter).await?;
+            let led =
+                core.led(led_by.as_ref(), sessions.iter().map(|session| &session.user).collect()).await?;
+            sessions.retain(|session| led.takes(&session.user));
             (log, place, Some(sessions.into()))
         }
     };
     core.observe.watchers.add(1, &[("kind", "sessions")]);
     let (ready, silent_since) = (VecDeque::new(), Instant::now());
-    let watch = Watch { core, filter, log, place, snapshot, ready, silent_since, ended: false };
+    let watch = Watch { core, filter, led_by, log, place, snapshot, ready, silent_since, ended: false };
     Ok(unfold(watch, |mut watch| async move {
         let told = watch.next().await?;
         watch.ended = told.is_err();
@@ -134,7 +141,7 @@ impl Watch {
             self.ready.push_back(Told { message: Message::SnapshotDone, resume: Some(self.place) });
             return Ok(());
         }
-        let mut now = if self.filter.is_all() { self.range(&page).await? } else { self.each(&page).await? };
+        let mut now = if self.takes_all() { self.range(&page).await? } else { self.each(&page).await? };
         for was in page {
             let state = now.remove(&was.phone);
             let applied = state.as_ref().is_some_and(PhoneState::session_is_applied);
@@ -146,6 +153,10 @@ impl Watch {
             self.ready.push_back(Told { message, resume: None });
         }
         Ok(())
+    }
+
+    fn takes_all(&self) -> bool {
+        self.filter.is_all() && self.led_by.is_none()
     }
 
     /// The phones of a page that is one of all sessions.
@@ -184,13 +195,23 @@ impl Watch {
 
     /// Takes the next events; what is not for this watch moves its place all the same.
     async fn read_on(&mut self) -> Result<(), Refusal> {
-        for event in self.core.events.after(self.log, &self.place).await? {
+        let events = self.core.events.after(self.log, &self.place).await?;
+        let users = match &self.led_by {
+            Some(_) => events.iter().filter_map(|event| Some(&event.stored.event.session()?.user)).collect(),
+            None => Vec::new(),
+        };
+        let led = self.core.led(self.led_by.as_ref(), users).await?;
+        for event in events {
             self.place = event.place();
             let told = match &event.stored.event {
                 SessionEvent::Redressed(_) | SessionEvent::Refused(_) => false,
-                other => other.session().is_some_and(|session| self.filter.takes(session)),
+                other => other
+                    .session()
+                    .is_some_and(|session| self.filter.takes(session) && led.takes(&session.user)),
             };
             if told {
+                let worn = event.is_worn(self.core.store.as_ref()).await;
+                worn.map_err(|error| refusal::store(&error))?;
                 self.ready.push_back(Told { resume: Some(event.place()), message: Message::Event(event) });
             }
         }

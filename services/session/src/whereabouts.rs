@@ -39,7 +39,7 @@ pub(crate) struct Whereabouts {
     users: Index<UserId>,
     profiles: Index<ProfileName>,
     lines: Index<LineName>,
-    /// Epochs of phones whose last session ended while this process looked on, until the next one begins.
+    /// Epochs of phones when their last sessions had ended, until the next ones begin.
     ended: HashMap<PhoneName, u64>,
 }
 
@@ -69,6 +69,15 @@ impl Whereabouts {
         }
     }
 
+    /// Takes over the epochs of phones whose last sessions ended before all events that were applied.
+    pub(crate) fn recall(&mut self, ends: HashMap<PhoneName, u64>) {
+        for (phone, epoch) in ends {
+            if !self.sessions.contains_key(&phone) {
+                self.ended.entry(phone).or_insert(epoch);
+            }
+        }
+    }
+
     /// The sessions that match, in the order of their phones.
     pub(crate) fn matching(&self, filter: &Filter) -> Vec<Arc<Session>> {
         let at = |phones: &[PhoneName]| {
@@ -94,7 +103,7 @@ impl Whereabouts {
         found
     }
 
-    /// The phone's epoch when its last session had ended, where nobody is logged in and this process saw it end.
+    /// The phone's epoch when its last session had ended, where nobody is logged in and that is known.
     pub(crate) fn ended_at_epoch(&self, phone: &PhoneName) -> Option<u64> {
         self.ended.get(phone).copied()
     }

@@ -50,6 +50,10 @@ pub(super) struct Body {
     pub session: Option<Session>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Rebuild>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Pruned>,
 }
 
 /// An event of the log.
@@ -110,6 +114,30 @@ pub(super) struct LostSession {
     pub user: String,
 }
 
+/// A rebuild that begins.
+#[derive(Serialize)]
+pub(super) struct Rebuild {
+    /// Events of the rebuilt store come after this place.
+    pub goes_on_after: u64,
+    /// Sessions that come back.
+    pub sessions_number: usize,
+    /// Sessions that end by it.
+    pub ended_number: usize,
+}
+
+/// Records that were deleted.
+#[derive(Serialize)]
+pub(super) struct Pruned {
+    /// The last of them.
+    pub until: u64,
+    /// Its hash: the first record that is kept hangs on it.
+    pub hash: String,
+    /// How many.
+    pub records: usize,
+    /// All of them are from before this instant.
+    pub older_than: Timestamp,
+}
+
 impl Body {
     /// What an event is recorded as; its number is given when it is added to the chain. `None` for one that tells of no
     /// login and no logout.
@@ -146,6 +174,8 @@ impl Body {
             more: 0,
             session: None,
             log: None,
+            rebuild: None,
+            pruned: None,
         }
     }
 
@@ -164,7 +194,7 @@ impl Body {
     fn begun(kind: AuditKind, session: &Session, at: Timestamp) -> Self {
         Self {
             // Who asked for a refresh is not known here; the session's actor is who logged in.
-            actor: (kind == AuditKind::Login).then(|| session.actor.clone()),
+            actor: (kind != AuditKind::Refresh).then(|| session.actor.clone()),
             deadlines: Some(Deadlines {
                 maximum_time: session.expires_at,
                 idle_seconds: session.idle_limit.map(|limit| limit.as_secs()),
@@ -185,7 +215,13 @@ impl Body {
         }
     }
 
-    fn ended(out: &EndedSession, at: Timestamp) -> Self {
+    /// A session that goes on while the record of its login is deleted.
+    pub(super) fn kept(session: &Session, at: Timestamp) -> Self {
+        Self::begun(AuditKind::LoginKept, session, at)
+    }
+
+    /// A session that has ended.
+    pub(super) fn ended(out: &EndedSession, at: Timestamp) -> Self {
         let lasted: SignedDuration = out.at.duration_since(out.session.since);
         Self {
             reason: reason_word(out.reason).to_owned(),

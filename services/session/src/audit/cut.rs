@@ -1,8 +1,9 @@
 //! A log that is another one than the trail was fed from. A session store that failed over may have lost the end of its
-//! log, and filled the places anew; one that was lost altogether is rebuilt, and goes on far behind its last place.
+//! log, and filled the places anew; one that was lost altogether is rebuilt, as the last record says ([`super::fence`]), and
+//! goes on far behind its last place.
 //!
 //! The trail says so in a record of its own, takes over the sessions that the store has, and goes on after the last
-//! event that both have. Events that it has already are known by their marks, so none is recorded twice.
+//! event that both have. It does so, too, where a rebuild has begun and the store came back as it was. Events that it has already are known by their marks, so none is recorded twice.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +11,12 @@ use jiff::Timestamp;
 use roamline_domain::audit::{AuditKind, EventMark};
 use roamline_domain::phone_state::Session;
 use roamline_domain::{PhoneName, SessionId};
-use roamline_store::{AuditPlace, AuditStep, EventsError, Sequence};
+use roamline_store::{AuditPlace, AuditStep, EventsError, PLACES_SKIPPED, Sequence};
 
 use super::body::{Body, Log, LostSession, Mark, hex};
+use super::fence::is_rebuilding;
 use super::{Chain, FeedError, Feeder, PAGE, mark};
 
-/// A store that was lost goes on at least that many places later ([`crate::recovery`]).
-const REBUILT: Sequence = 1 << 20;
-/// One that only lost the end of its log may skip that many, so that no place is given twice.
-const JUMP: Sequence = 1_000_000;
 /// Sessions that are named in one record at most.
 const NAMED: usize = 100;
 /// Sessions read from the trail at once.
@@ -33,6 +31,8 @@ pub(super) enum Cut {
     Other(EventMark),
     /// It has not what comes after the place.
     Gone,
+    /// It is the same, though the trail says that it is about to be rebuilt: the store came back.
+    Back,
 }
 
 /// What the store's sessions mean for those that the trail knows.
@@ -51,21 +51,27 @@ impl Feeder {
         now: Timestamp,
     ) -> Result<AuditStep, FeedError> {
         let snapshot = self.store.snapshot(None).await.map_err(FeedError::Sessions)?;
-        let goes_on = self.last_common(place.sequence.min(snapshot.sequence)).await?;
+        let here = EventMark { sequence: place.sequence, fingerprint: place.fingerprint.clone() };
+        let goes_on = match cut {
+            Cut::Back => here.clone(),
+            _ => self.last_common(place.sequence.min(snapshot.sequence)).await?,
+        };
         let repair = self.repair(snapshot.phones.into_iter().filter_map(|phone| phone.session)).await?;
 
         let skipped = goes_on.sequence.saturating_sub(place.sequence);
-        let rebuilt = skipped >= REBUILT && place.sequence > 0;
+        let rebuilt = !matches!(cut, Cut::Back)
+            && is_rebuilding(&*self.audit, place).await.map_err(FeedError::Audit)?;
         let kind = if rebuilt { AuditKind::StoreRebuilt } else { AuditKind::StoreCut };
         let found = match &cut {
             Cut::Other(found) => Some(Mark::of(found)),
+            Cut::Back => Some(Mark::of(&here)),
             Cut::Ended | Cut::Gone => None,
         };
         let log = Log {
             expected: Mark { place: place.sequence, fingerprint: hex(&place.fingerprint) },
             found,
             goes_on_after: goes_on.sequence,
-            unknown: (skipped < JUMP).then_some(skipped),
+            unknown: (!rebuilt && skipped < PLACES_SKIPPED).then_some(skipped),
             lost: place.sequence.saturating_sub(goes_on.sequence),
             sessions_lost: repair.lost.iter().take(NAMED).map(LostSession::of).collect(),
             sessions_lost_number: repair.lost.len(),
@@ -77,7 +83,8 @@ impl Feeder {
             unknown = log.unknown,
             lost = log.lost,
             rebuilt,
-            "the event log is another one than the audit trail was fed from"
+            ?cut,
+            "the event log is another one than the audit trail was fed from, or a rebuild was not needed"
         );
         let mut chain = Chain::from(place);
         chain.add(Body { log: Some(log), ..Body::empty(kind, now) }, now, None)?;

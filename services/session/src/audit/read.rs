@@ -50,7 +50,7 @@ pub(crate) async fn export(
     after: u64,
 ) -> Result<impl Stream<Item = Result<Vec<AuditRecord>, Refusal>> + Send, Refusal> {
     let last = core.audit.place().await.map_err(|error| refused(&error))?.number;
-    let export = Export { core, query, last, after: Some(after) };
+    let export = Export { core, query, last, begun: false, after: Some(after) };
     Ok(unfold(export, |mut export| async move {
         let page = export.next().await?;
         if page.is_err() {
@@ -66,6 +66,8 @@ struct Export {
     query: AuditQuery,
     /// The last record that was there when it began.
     last: u64,
+    /// Whether a page was read.
+    begun: bool,
     /// The last that was streamed; `None` at the end.
     after: Option<u64>,
 }
@@ -80,9 +82,32 @@ impl Export {
             Ok(read) => read,
             Err(refused) => return Some(Err(refused)),
         };
+        if let Err(refused) = self.notice_gap(after, &page).await {
+            return Some(Err(refused));
+        }
+        self.begun = true;
         page.retain(|record| record.number <= self.last);
         self.after = page.last().filter(|_| more).map(|record| record.number);
         (!page.is_empty()).then_some(Ok(page))
+    }
+}
+
+impl Export {
+    /// The oldest records may have been deleted. Whoever verifies the rest needs the record that says so: it may be newer
+    /// than the last that was there at first.
+    async fn notice_gap(&mut self, after: u64, page: &[AuditRecord]) -> Result<(), Refusal> {
+        let is_whole = page.first().is_none_or(|first| first.number == after + 1);
+        if is_whole || self.query != AuditQuery::default() {
+            return Ok(());
+        }
+        if self.begun {
+            return Err(Refusal::new(
+                ErrorReason::StoreUnavailable,
+                "the oldest records were deleted while they were read; begin anew",
+            ));
+        }
+        self.last = self.core.audit.place().await.map_err(|error| refused(&error))?.number;
+        Ok(())
     }
 }
 

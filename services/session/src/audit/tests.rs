@@ -1,11 +1,12 @@
 //! The trail has each event once, whoever feeds it, and whatever becomes of the log.
 
+mod fencing;
 mod skipping;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use roamline_domain::SessionId;
 use roamline_domain::audit::{AuditKind, AuditRecord, EventMark, Hash};
 use roamline_domain::phone_state::{Actor, Asked, Refused, SessionEvent};
 use roamline_store::conformance::fixture::{agent, at, log_in, log_out, phone, since};
@@ -186,7 +187,7 @@ impl Slow {
 impl AuditStore for Slow {
     async fn place(&self) -> Result<AuditPlace, StoreError> {
         self.wait().await;
-        self.inner.place().await
+        AuditStore::place(&*self.inner).await
     }
 
     async fn append(&self, step: AuditStep) -> Result<(), AuditError> {
@@ -194,6 +195,10 @@ impl AuditStore for Slow {
         let made = self.inner.append(step).await;
         self.wait().await;
         made
+    }
+
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError> {
+        self.inner.prune(step, until).await
     }
 
     async fn records(
@@ -212,6 +217,10 @@ impl AuditStore for Slow {
 
     async fn live(&self, after: Option<&PhoneName>, limit: u32) -> Result<Vec<Session>, StoreError> {
         self.inner.live(after, limit).await
+    }
+
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        self.inner.live_among(sessions).await
     }
 }
 

@@ -96,6 +96,9 @@ fn kind(kind: AuditKind) -> wire::AuditKind {
         AuditKind::Refresh => wire::AuditKind::Refresh,
         AuditKind::StoreCut => wire::AuditKind::StoreCut,
         AuditKind::StoreRebuilt => wire::AuditKind::StoreRebuilt,
+        AuditKind::RebuildBegun => wire::AuditKind::RebuildBegun,
+        AuditKind::Pruned => wire::AuditKind::Pruned,
+        AuditKind::LoginKept => wire::AuditKind::LoginKept,
     }
 }
 
@@ -110,5 +113,8 @@ fn kind_of(kind: wire::AuditKind) -> Option<AuditKind> {
         wire::AuditKind::Refresh => AuditKind::Refresh,
         wire::AuditKind::StoreCut => AuditKind::StoreCut,
         wire::AuditKind::StoreRebuilt => AuditKind::StoreRebuilt,
+        wire::AuditKind::RebuildBegun => AuditKind::RebuildBegun,
+        wire::AuditKind::Pruned => AuditKind::Pruned,
+        wire::AuditKind::LoginKept => AuditKind::LoginKept,
     })
 }

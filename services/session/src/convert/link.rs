@@ -68,7 +68,7 @@ pub(crate) fn watched(told: Told) -> wire::WatchSessionsResponse {
             SessionEvent::LoggedIn(live) => Some(Wire::LoggedIn(session(live, false))),
             SessionEvent::LoggedOut(out) => Some(Wire::LoggedOut(ended(out))),
             SessionEvent::LogoutPending(live) => Some(Wire::LogoutPending(session(live, true))),
-            SessionEvent::Refreshed(live) => Some(Wire::Refreshed(session(live, false))),
+            SessionEvent::Refreshed(live) => Some(Wire::Refreshed(session(live, event.was_found_worn()))),
             SessionEvent::Redressed(_) | SessionEvent::Refused(_) => None,
         },
         Message::Heartbeat => Some(Wire::Heartbeat(wire::Heartbeat {})),

@@ -1,5 +1,6 @@
 //! The other services over gRPC.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, ProfileName};
+use roamline_domain::{LineName, PhoneName, ProfileName, RecordName, UserId};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::error::ErrorReason;
@@ -16,8 +17,9 @@ use roamline_proto::profile::line_service_client::LineServiceClient;
 use roamline_proto::profile::personal_service_client::PersonalServiceClient;
 use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
+use roamline_proto::profile::user_service_client::UserServiceClient;
 use roamline_proto::profile::{
-    ConfigurationChange, DeferredRefusal, EffectiveConfiguration, GetLineRequest,
+    BatchGetUsersRequest, ConfigurationChange, DeferredRefusal, EffectiveConfiguration, GetLineRequest,
     GetServiceParametersRequest, PrepareLoginRequest, PrepareLoginResponse, PrepareLogoutRequest,
     PrepareLogoutsRequest, PrepareLogoutsResponse, SetDoNotDisturbRequest, button,
 };
@@ -28,7 +30,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::convert;
-use crate::peers::{LoginFacts, LogoutFacts, Peers, Prepared};
+use crate::peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared};
+use crate::team::Teams;
 
 /// How long the directory may take.
 const DIRECTORY_DEADLINE: Duration = Duration::from_secs(2);
@@ -46,6 +49,7 @@ pub struct GrpcPeers {
     parameters: ServiceParametersServiceClient<Link>,
     lines: LineServiceClient<Link>,
     personal: PersonalServiceClient<Link>,
+    users: UserServiceClient<Link>,
     credentials: AuthServiceClient<Link>,
 }
 
@@ -56,6 +60,7 @@ impl GrpcPeers {
             parameters: ServiceParametersServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             personal: PersonalServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             lines: LineServiceClient::with_interceptor(profile.clone(), bearer.clone()),
+            users: UserServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             directory: RenderingServiceClient::with_interceptor(profile, bearer.clone()),
             credentials: AuthServiceClient::with_interceptor(auth, bearer.clone()),
         }
@@ -122,8 +127,27 @@ impl Peers for GrpcPeers {
         Ok(())
     }
 
-    async fn verify(&self, user_id: &str, credential: Credential) -> Result<(), Refusal> {
-        let message = VerifyCredentialRequest { name: user_id.to_owned(), credential: Some(credential) };
+    async fn teams(&self, users: &[UserId]) -> Result<Vec<Teams>, Refusal> {
+        let message = BatchGetUsersRequest { user_ids: users.iter().map(ToString::to_string).collect() };
+        let answer = self.users.clone().batch_get_users(within(DIRECTORY_DEADLINE, message)).await;
+        let answer = answer.map_err(|status| unavailable("profile", &status))?.into_inner();
+        let named = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut found: HashMap<String, Teams> = HashMap::new();
+        for user in answer.users {
+            let (of, supervised): (Vec<RecordName>, Vec<RecordName>) =
+                (named(&user.teams), named(&user.supervised_teams));
+            found.insert(user.user_id, Teams { of, supervised });
+        }
+        Ok(users.iter().map(|user| found.remove(user.as_str()).unwrap_or_default()).collect())
+    }
+
+    async fn verify(&self, user_id: &str, credential: Credential, at: &LoginPlace) -> Result<(), Refusal> {
+        let message = VerifyCredentialRequest {
+            name: user_id.to_owned(),
+            credential: Some(credential),
+            source: at.source.map(|source| source.to_string()).unwrap_or_default(),
+            phone: at.phone.to_string(),
+        };
         let mut client = self.credentials.clone();
         client
             .verify_credential(within(CREDENTIAL_DEADLINE, message))

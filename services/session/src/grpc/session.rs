@@ -12,12 +12,12 @@ use roamline_proto::session::{
     LogoutResponse, RefreshSessionRequest, RefreshSessionResponse, ReportAgentStateRequest,
     ReportAgentStateResponse, WatchSessionsRequest, WatchSessionsResponse,
 };
-use roamline_token::Caller;
+use roamline_token::{Caller, scope};
 use tonic::{Request, Response, Status};
 
 use crate::convert::control;
 use crate::whereabouts::Filter;
-use crate::{Core, convert, login, logout, logout_all, read, watch};
+use crate::{Core, convert, login, logout, logout_all, watch};
 
 pub(crate) struct Handler(pub Arc<Core>);
 
@@ -26,9 +26,8 @@ impl SessionService for Handler {
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
         let asker = control::asker(&request);
         let asked = convert::login_request(request.into_inner(), &asker.caller)?;
-        let encode = |made: &login::LoggedIn| convert::login_response(made).encode_to_vec();
-        let response = match self.0.login(&asked, &asker, encode).await? {
-            login::Answer::Made(made) => convert::login_response(&made),
+        let response = match self.0.login(&asked, &asker, convert::login_response).await? {
+            login::Answer::Made(response) => *response,
             login::Answer::Remembered(answer) => {
                 LoginResponse { replayed: true, ..convert::remembered(&answer)? }
             }
@@ -69,10 +68,10 @@ impl SessionService for Handler {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let (user, profile) = convert::list_filter(&request)?;
-        let user = read::visible_user(user, &caller)?;
+        let within = self.0.within(user, &caller, scope::SESSION_READ).await?;
         let after = convert::page_token(&request.page_token)?;
         let size = if request.page_size == 0 { 100 } else { request.page_size.min(1000) };
-        let mut page = self.0.list(user.as_ref(), profile.as_ref(), after, size + 1).await?;
+        let mut page = self.0.list(&within, profile.as_ref(), after, size + 1).await?;
         let more = page.len() > size as usize;
         page.truncate(size as usize);
         let next_page_token = match page.last() {
@@ -92,9 +91,10 @@ impl SessionService for Handler {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let filter = convert::watch_filter(&request)?;
-        let filter = Filter { user: read::visible_user(filter.user, &caller)?, ..filter };
+        let within = self.0.within(filter.user, &caller, scope::SESSION_READ).await?;
+        let filter = Filter { user: within.user, ..filter };
         let resume = convert::resume_token(&request.resume_token)?;
-        let stream = watch::sessions(Arc::clone(&self.0), filter, resume).await?;
+        let stream = watch::sessions(Arc::clone(&self.0), filter, within.led_by, resume).await?;
         let stream = self.0.readers.guard(stream);
         let stream = stream.map(|told| told.map(convert::watched).map_err(Status::from));
         Ok(Response::new(Box::pin(stream)))

@@ -14,20 +14,19 @@ use roamline_domain::phone_state::{
 /// A phone whose login is younger may not have restarted for it yet, and is told to do so.
 const DRESSING_TAKES: Duration = Duration::from_secs(600);
 
-/// The phone with the session that the trail told of, with its epoch and generation `beyond` those of the login. Its
-/// deadlines are those it had; what fell due meanwhile is for the sweep. The phone must acknowledge anew, but is not made
-/// to restart for what it wears already.
+/// The phone with the session that the trail told of, with its epoch and generation at the floor. Its deadlines are those
+/// it had; what fell due meanwhile is for the sweep. The phone must acknowledge anew, but is not made to restart for what it
+/// wears already.
 ///
 /// Handsets are taken for down, except where a logout waits for one (LO-4); the idle clock begins anew (LO-6).
 pub(super) fn phone(
     told: Session,
     made: Rendering,
     policy: &ServiceParameters,
-    beyond: u64,
+    floor: u64,
     now: Timestamp,
 ) -> PhoneState {
     let hook = if told.pending_logout.is_some() { HookState::OffHook } else { HookState::OnHook };
-    let (epoch, generation) = (told.epoch + beyond, told.generation + beyond);
     let undressed = told.apply_by.is_some_and(|by| by > now)
         || told.since.checked_add(DRESSING_TAKES).is_ok_and(|dressed| dressed > now);
     let session = Session {
@@ -36,13 +35,13 @@ pub(super) fn phone(
         agent_state: None,
         lines: made.lines,
         primary_extension: made.primary_extension,
-        generation,
+        generation: floor,
         logout_configuration: made.logout_configuration,
         ..told
     };
     let state = PhoneState {
-        epoch,
-        generation,
+        epoch: floor,
+        generation: floor,
         wears: made.configuration,
         actions: Actions { restart: undressed, reset: undressed && made.reset, ..Actions::default() },
         hook,
@@ -55,11 +54,11 @@ pub(super) fn phone(
 }
 
 /// The phone of a session that cannot be rebuilt, in what it wears with nobody logged in.
-pub(super) fn phone_without(told: &Session, wears: Configuration, beyond: u64) -> PhoneState {
+pub(super) fn phone_without(told: &Session, wears: Configuration, floor: u64) -> PhoneState {
     let restart = Actions { restart: true, ..Actions::default() };
     PhoneState {
-        epoch: told.epoch + beyond,
-        generation: told.generation + beyond,
+        epoch: floor,
+        generation: floor,
         wears,
         actions: restart,
         ..PhoneState::new(told.phone.clone())
@@ -67,52 +66,58 @@ pub(super) fn phone_without(told: &Session, wears: Configuration, beyond: u64) -
 }
 
 /// The end of a session that cannot be rebuilt.
-pub(super) fn ended(told: &Session, reason: LogoutReason, beyond: u64, now: Timestamp) -> EndedSession {
+pub(super) fn ended(told: &Session, reason: LogoutReason, floor: u64, now: Timestamp) -> EndedSession {
     EndedSession {
         session: told.clone(),
         reason,
         at: now,
         actor: Actor::default(),
-        epoch: told.epoch + beyond,
+        epoch: floor,
         note: String::new(),
     }
 }
 
 #[cfg(test)]
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1_700_000_000 + seconds)
+}
+
+/// A session that the trail told of, for tests.
+#[cfg(test)]
+pub(super) fn sample() -> Session {
+    Session {
+        id: "01JD0000000000000000000001".parse().unwrap(),
+        user: "agent".parse().unwrap(),
+        phone: "SEP000DEDAB3566".parse().unwrap(),
+        profile: "agent".parse().unwrap(),
+        since: at(0),
+        expires_at: Some(at(3600)),
+        idle_limit: Some(Duration::from_secs(600)),
+        idle_since: Some(at(0)),
+        daily_logout_at: None,
+        pending_logout: None,
+        apply_by: None,
+        agent_state: None,
+        primary_extension: Some("2101".parse().unwrap()),
+        lines: vec!["2101".parse().unwrap()],
+        acd_line: Some("2101".parse().unwrap()),
+        generation: 7,
+        epoch: 12,
+        actor: Actor { name: "agent".into(), ..Actor::default() },
+        logout_configuration: Configuration::default(),
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use roamline_domain::deadline::PendingLogout;
 
     use super::*;
 
-    const BEYOND: u64 = 1 << 20;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_700_000_000 + seconds)
-    }
+    const FLOOR: u64 = 1 << 20;
 
     fn told(since: i64) -> Session {
-        Session {
-            id: "01JD0000000000000000000001".parse().unwrap(),
-            user: "agent".parse().unwrap(),
-            phone: "SEP000DEDAB3566".parse().unwrap(),
-            profile: "agent".parse().unwrap(),
-            since: at(since),
-            expires_at: Some(at(3600)),
-            idle_limit: Some(Duration::from_secs(600)),
-            idle_since: Some(at(since)),
-            daily_logout_at: None,
-            pending_logout: None,
-            apply_by: None,
-            agent_state: None,
-            primary_extension: Some("2101".parse().unwrap()),
-            lines: vec!["2101".parse().unwrap()],
-            acd_line: Some("2101".parse().unwrap()),
-            generation: 7,
-            epoch: 12,
-            actor: Actor { name: "agent".into(), ..Actor::default() },
-            logout_configuration: Configuration::default(),
-        }
+        Session { since: at(since), idle_since: Some(at(since)), ..sample() }
     }
 
     fn made() -> Rendering {
@@ -129,7 +134,7 @@ mod tests {
     }
 
     fn restored(told: Session, now: i64) -> PhoneState {
-        phone(told, made(), &ServiceParameters::default(), BEYOND, at(now))
+        phone(told, made(), &ServiceParameters::default(), FLOOR, at(now))
     }
 
     #[test]
@@ -149,13 +154,13 @@ mod tests {
     #[test]
     fn epochs_and_generations_are_beyond_all_that_were_given_out_and_the_session_keeps_its_own() {
         let state = restored(told(0), 5000);
-        assert_eq!((state.epoch, state.generation), (12 + BEYOND, 7 + BEYOND));
+        assert_eq!((state.epoch, state.generation), (FLOOR, FLOOR));
         let session = state.session.as_ref().unwrap();
         assert_eq!(session.epoch, 12, "what his own client says of it is not from before it");
         assert!(!state.session_is_applied());
         let late = state.acknowledged(7).unwrap().unwrap();
         assert!(!late.session_is_applied(), "an acknowledgement from before the loss says nothing");
-        assert!(late.acknowledged(7 + BEYOND).unwrap().unwrap().session_is_applied());
+        assert!(late.acknowledged(FLOOR).unwrap().unwrap().session_is_applied());
     }
 
     #[test]
@@ -193,7 +198,7 @@ mod tests {
             remember_last_user: true,
             ..ServiceParameters::default()
         };
-        let state = phone(told(0), made(), &policy, BEYOND, at(1000));
+        let state = phone(told(0), made(), &policy, FLOOR, at(1000));
         let daily = DailyLogouts::of(&policy).next_after(at(1000));
         assert_eq!(state.session.as_ref().unwrap().daily_logout_at, daily);
         assert_eq!(state.last_user, Some("agent".parse().unwrap()), "SP-7");
@@ -201,9 +206,9 @@ mod tests {
 
     #[test]
     fn a_phone_whose_session_cannot_come_back_is_beyond_all_that_it_was_told() {
-        let state = phone_without(&told(0), Configuration(vec![3]), BEYOND);
-        assert_eq!((state.epoch, state.generation, &state.session), (12 + BEYOND, 7 + BEYOND, &None));
+        let state = phone_without(&told(0), Configuration(vec![3]), FLOOR);
+        assert_eq!((state.epoch, state.generation, &state.session), (FLOOR, FLOOR, &None));
         assert!(state.actions.restart);
-        assert_eq!(ended(&told(0), LogoutReason::Policy, BEYOND, at(1)).epoch, state.epoch);
+        assert_eq!(ended(&told(0), LogoutReason::Policy, FLOOR, at(1)).epoch, state.epoch);
     }
 }

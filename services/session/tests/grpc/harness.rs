@@ -13,8 +13,8 @@ use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, ProfileName};
-use roamline_proto::auth::{Credential, JsonWebKey, PrincipalKind, credential};
+use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
+use roamline_proto::auth::{Credential, JsonWebKey, PrincipalKind, Role, credential};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::EffectiveConfiguration;
 use roamline_proto::refusal::Refusal;
@@ -24,10 +24,12 @@ use roamline_proto::session::session_service_client::SessionServiceClient;
 use roamline_serve::{
     Api, Clock, Ids, Listeners, ManualClock, Process, Readiness, ServeConfig, Tasks, serve,
 };
-use roamline_session::{LoginFacts, LogoutFacts, Peers, Prepared, Session, SessionConfig, Stores};
+use roamline_session::{
+    LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared, Session, SessionConfig, Stores, Teams,
+};
 use roamline_store::SessionStore;
 use roamline_store::memory::MemoryStore;
-use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scope, scopes_of};
+use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, role, scope, scopes_of};
 use tokio::sync::Semaphore;
 use tokio::sync::watch::Sender as Counter;
 use tokio::time::timeout;
@@ -71,6 +73,8 @@ pub(crate) struct Script {
     pub(crate) gate: Option<Arc<Semaphore>>,
     /// Why there is no such line.
     pub(crate) no_line: Option<Refusal>,
+    /// Teams by user; `None` where the directory cannot be reached.
+    pub(crate) teams: Option<BTreeMap<&'static str, Teams>>,
 }
 
 impl Default for Script {
@@ -95,6 +99,7 @@ impl Default for Script {
             disturbed: Vec::new(),
             gate: None,
             no_line: None,
+            teams: Some(BTreeMap::new()),
         }
     }
 }
@@ -188,7 +193,14 @@ impl Peers for Scripted {
         self.script.lock().unwrap().no_line.clone().map_or(Ok(()), Err)
     }
 
-    async fn verify(&self, _user_id: &str, _credential: Credential) -> Result<(), Refusal> {
+    async fn teams(&self, users: &[UserId]) -> Result<Vec<Teams>, Refusal> {
+        let script = self.script.lock().unwrap();
+        let unreachable = || Refusal::new(ErrorReason::ServiceUnavailable, "scripted");
+        let teams = script.teams.as_ref().ok_or_else(unreachable)?;
+        Ok(users.iter().map(|user| teams.get(user.as_str()).cloned().unwrap_or_default()).collect())
+    }
+
+    async fn verify(&self, _: &str, _: Credential, _: &LoginPlace) -> Result<(), Refusal> {
         self.verifying.send_modify(|verifying| *verifying += 1);
         let gate = self.script.lock().unwrap().gate.clone();
         if let Some(gate) = gate {
@@ -367,12 +379,21 @@ impl Cluster {
         timeout(WITHIN, empty).await.expect("in time");
     }
 
+    /// Somebody with these scopes.
+    pub(crate) fn with_scopes(&self, name: &str, kind: PrincipalKind, scopes: &[&str]) -> Sessions {
+        let hour = Duration::from_secs(3600);
+        let token = self.signer.sign(name, kind, scopes, self.clock.now(), hour).unwrap();
+        SessionServiceClient::with_interceptor(self.channel.clone(), Bearer::token(token.token))
+    }
+
+    /// A user who looks after teams.
+    pub(crate) fn team_supervisor(&self, name: &str) -> Sessions {
+        self.with_scopes(name, PrincipalKind::User, role::scopes(Role::Supervisor))
+    }
+
     /// A user who may end anybody's session.
     pub(crate) fn supervisor(&self, name: &str) -> Sessions {
-        let (kind, hour) = (PrincipalKind::User, Duration::from_secs(3600));
-        let scopes = [scope::SESSION_OWN, scope::SESSION_MANAGE];
-        let token = self.signer.sign(name, kind, &scopes, self.clock.now(), hour).unwrap();
-        SessionServiceClient::with_interceptor(self.channel.clone(), Bearer::token(token.token))
+        self.with_scopes(name, PrincipalKind::User, &[scope::SESSION_OWN, scope::SESSION_MANAGE])
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -14,6 +14,8 @@ mod refused;
 mod repeats;
 mod services;
 mod sessions;
+mod stalled;
 mod sweeps;
+mod teams;
 mod watches;
 mod whereabouts;

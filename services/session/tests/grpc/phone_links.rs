@@ -297,6 +297,35 @@ async fn a_report_from_before_a_session_began_or_ended_is_stale() {
 }
 
 #[tokio::test]
+async fn a_report_from_before_a_session_ended_is_stale_on_a_replica_that_did_not_see_it_end() {
+    let before = cluster().await;
+    let mut adapter = Adapter::open(&before).await;
+    adapter.watch(&[PHONE.into()]);
+    update(&mut adapter).await;
+    before.administrator().login(by_token("agent7", PHONE)).await.unwrap();
+    let worn = update(&mut adapter).await;
+    before.administrator().logout(logout(PHONE)).await.unwrap();
+    let out = update(&mut adapter).await;
+
+    let (script, clock, hand) = (before.script.clone(), before.clock.clone(), before.hand.clone());
+    let after = replica(before.store.clone(), script, clock, hand).await;
+    let report = |phone_epoch, hook_state: HookState| wire::ReportPhoneRequest {
+        phone: PHONE.into(),
+        hook_state: hook_state.into(),
+        phone_epoch,
+        ..Default::default()
+    };
+    let late = after.phones().report_phone(report(worn.phone_epoch, HookState::OffHook)).await;
+    assert_eq!(reason(late), ErrorReason::PhoneEpochStale);
+    for hook in [HookState::OffHook, HookState::OnHook, HookState::OffHook] {
+        after.phones().report_phone(report(out.phone_epoch, hook)).await.unwrap();
+    }
+    after.administrator().login(by_token("agent7", PHONE)).await.unwrap();
+    let late = after.phones().report_phone(report(out.phone_epoch, HookState::OnHook)).await;
+    assert_eq!(reason(late), ErrorReason::PhoneEpochStale);
+}
+
+#[tokio::test]
 async fn ev_3_a_silent_stream_shows_that_it_is_alive() {
     let (clock, hand) = roamline_serve::Clock::manual("2026-03-02T08:00:00Z".parse().unwrap());
     let store = std::sync::Arc::new(roamline_store::memory::MemoryStore::new());

@@ -1,13 +1,22 @@
 //! Sessions that are brought up to date with their profiles (DP-10), and what goes the other way (LI-12).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use roamline_domain::phone_state::SessionEvent;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session::refresh_session_request::Target;
-use roamline_proto::session::{self as wire};
+use roamline_proto::session::watch_sessions_response::Message;
+use roamline_proto::session::{self as wire, SessionState};
+use roamline_serve::Clock;
+use roamline_session::{SessionConfig, Stores};
 use roamline_store::SessionStore;
+use roamline_store::memory::MemoryStore;
 
 use crate::harness::*;
+use crate::stalled::{Call, Stalled};
+use crate::watches::told;
 
 fn refresh(target: Target) -> wire::RefreshSessionRequest {
     wire::RefreshSessionRequest { target: Some(target) }
@@ -43,6 +52,71 @@ async fn dp_10_a_refresh_dresses_the_phone_in_what_the_profile_is_now_and_leaves
     let event = cluster.store.events(0, 100).await.unwrap().events.pop().unwrap().event;
     assert_eq!(event, SessionEvent::Refreshed(state.session.unwrap().told()));
     assert!(!cluster.agent("agent7").refresh_session(at_phone()).await.unwrap().into_inner().changed);
+}
+
+#[tokio::test]
+async fn dp_10_a_refresh_that_another_overtakes_does_not_put_the_older_rendering_back() {
+    let (clock, hand) = Clock::manual("2026-03-02T08:00:00Z".parse().unwrap());
+    for call in [Call::Load, Call::Commit] {
+        let store = Stalled::new();
+        let stores = Stores { sessions: store.clone(), audit: Arc::new(MemoryStore::new()) };
+        let (script, clock, hand) = (Scripted::default(), clock.clone(), hand.clone());
+        let cluster = replica_over(stores, SessionConfig::default(), script, clock, hand).await;
+        cluster.administrator().login(by_token("agent7", PHONE)).await.unwrap();
+        cluster.say(|script| script.worn = Some("older"));
+        store.stall_next(call);
+        let (mut first, mut second) = (cluster.administrator(), cluster.administrator());
+        let (first, second) = tokio::join!(first.refresh_session(at_phone()), async {
+            store.has_stalled().await;
+            cluster.say(|script| script.worn = Some("newer"));
+            let answer = second.refresh_session(at_phone()).await;
+            store.go_on();
+            answer
+        });
+        let (first, second) = (first.unwrap().into_inner(), second.unwrap().into_inner());
+        assert!(second.changed && !first.changed, "{call:?}: the first finds it done");
+        assert_eq!(first.configuration.unwrap().worn_name, "newer", "{call:?}");
+        let state = store.phone(&PHONE.parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(state.wears, configuration("newer", "agent7"), "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn dp_10_a_refresh_is_told_to_watches_as_what_the_phone_wears() {
+    let cluster = cluster().await;
+    let mut admin = cluster.administrator();
+    admin.login(by_token("agent7", PHONE)).await.unwrap();
+    let acknowledge = || async {
+        let generation = cluster.store.phone(&PHONE.parse().unwrap()).await.unwrap().unwrap().generation;
+        let request = wire::AcknowledgePhoneRequest { phone: PHONE.into(), generation };
+        cluster.phones().acknowledge_phone(request).await.unwrap();
+    };
+    acknowledge().await;
+    let mut watches = [watch(&mut admin, "").await, watch(&mut admin, "").await];
+    for watching in &mut watches {
+        assert!(matches!(told(watching).await.0, Message::Snapshot(_)));
+        assert!(matches!(told(watching).await.0, Message::SnapshotDone(_)));
+    }
+    for (idle, worn, expected) in [
+        (60, "agent7", SessionState::Active),
+        (60, "changed", SessionState::Pending),
+        (120, "changed", SessionState::Pending),
+    ] {
+        cluster.say(|script| {
+            script.idle_limit = Some(Duration::from_secs(idle));
+            script.worn = Some(worn);
+        });
+        admin.refresh_session(at_phone()).await.unwrap();
+        for watching in &mut watches {
+            let Message::Refreshed(session) = told(watching).await.0 else { panic!("no refresh") };
+            assert_eq!(session.state(), expected, "{idle} {worn}");
+        }
+    }
+    acknowledge().await;
+    cluster.say(|script| script.idle_limit = None);
+    admin.refresh_session(at_phone()).await.unwrap();
+    let Message::Refreshed(session) = told(&mut watches[0]).await.0 else { panic!("no refresh") };
+    assert_eq!(session.state(), SessionState::Active);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use roamline_domain::phone_state::{Asked, Refused, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::SessionStore;
+use tokio::time::timeout;
 use tonic::Request;
 
 use crate::harness::*;
@@ -55,6 +56,34 @@ async fn ev_1_of_too_many_refusals_a_second_the_next_that_is_told_carries_the_re
     admin.login(by_token("agent7", PHONE)).await.unwrap_err();
     let told = told(&cluster).await;
     assert_eq!((told.len(), told.last().unwrap().more), (51, 10));
+}
+
+#[tokio::test]
+async fn ev_1_what_a_source_was_refused_beyond_that_is_told_of_in_a_sum_though_nothing_follows() {
+    let mut cluster = cluster().await;
+    cluster.say(|script| script.before = Some(Refusal::new(ErrorReason::PhoneNotFound, "scripted")));
+    let mut admin = cluster.administrator();
+    for number in 0..63 {
+        admin.login(by_token(&format!("agent{number}"), PHONE)).await.unwrap_err();
+    }
+    let mut latest = cluster.store.latest();
+    cluster.hand.advance(Duration::from_secs(10));
+    timeout(Duration::from_secs(10), latest.wait_for(|latest| *latest > 50)).await.expect("in time").unwrap();
+    let sum = told(&cluster).await.pop().unwrap();
+    assert_eq!((sum.user.as_str(), sum.more), ("agent62", 12), "the last of them, and how many beside it");
+    assert_eq!(sum.actor.source, "127.0.0.1");
+
+    for _ in 0..60 {
+        admin.login(by_token("agent7", PHONE)).await.unwrap_err();
+    }
+    let before = told(&cluster).await;
+    let sequence = *latest.borrow();
+    cluster.stop.take().unwrap().send(()).unwrap();
+    timeout(Duration::from_secs(10), latest.wait_for(|latest| *latest > sequence)).await.unwrap().unwrap();
+    let refusals = |told: &[Refused]| told.iter().map(|told| told.more + 1).sum::<u64>();
+    let after = told(&cluster).await;
+    assert!(after.len() > before.len());
+    assert_eq!(refusals(&after), 63 + 60, "none is forgotten when the process stops");
 }
 
 #[tokio::test]

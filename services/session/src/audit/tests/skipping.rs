@@ -103,20 +103,24 @@ async fn ev_1_a_log_that_skips_places_because_it_lost_its_end_is_told_of_once() 
 async fn ev_1_a_store_that_was_rebuilt_from_the_trail_is_told_of() {
     let [lost, _] = twins().await;
     let audit = store();
-    fed(&lost, &audit).await;
+    let place = fed(&lost, &audit).await;
+    let goes_on = 1_000;
+    let told = ToRebuild { goes_on_after: goes_on - 1, sessions: 3, ended: &[] };
+    fence(&*audit, &place, &told, at(400)).await.unwrap();
     let rebuilt = store();
     for number in 2..=4 {
         log_in(&rebuilt, number, &agent(number)).await;
     }
     rebuilt.trim(at(9), since(at(100))).await.unwrap();
-    let skipping = Skipping { inner: rebuilt.clone(), kept: 2, goes_on: (1 << 20) + 7 };
+    let skipping = Skipping { inner: rebuilt.clone(), kept: 2, goes_on };
     let feeder = Feeder::new(Arc::new(skipping), audit.clone());
     for _ in 0..5 {
         feeder.feed(at(500)).await.unwrap();
     }
     let records = records(&audit).await;
     let kinds: Vec<_> = records.iter().skip(6).map(|record| record.kind).collect();
-    assert_eq!(kinds, [AuditKind::StoreRebuilt, AuditKind::Login]);
-    assert_eq!(json(&records[6])["log"].get("unknown"), None);
+    assert_eq!(kinds, [AuditKind::RebuildBegun, AuditKind::StoreRebuilt, AuditKind::Login]);
+    assert_eq!(json(&records[6])["rebuild"]["sessions_number"], 3);
+    assert_eq!(json(&records[7])["log"].get("unknown"), None);
     assert_whole(&records);
 }
