@@ -3,11 +3,22 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::clients::{administrator, furnish, login, phone_name, sessions, user};
-use crate::process::{Server, Site, WITHIN};
+use roamline_proto::session::LoginRequest;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use crate::clients::{
+    administrator, as_administrator, channel, furnish, live, login, phone_name, sessions, user,
+};
+use crate::process::{Server, Site, WITHIN, start};
+use crate::redis::starter::Redis;
+use crate::redis::{order, ready, until_ready_says};
 
 /// One HTTP/1.1 request, and the whole answer as text.
-fn http(address: &str, request: &str, body: &[u8]) -> String {
+pub(crate) fn http(address: &str, request: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(WITHIN)).unwrap();
     let head =
@@ -69,4 +80,61 @@ fn sigterm_ends_the_process_cleanly_with_a_watch_open() {
     let mut phone = crate::process::Phone::run(&site, "SEP02005E005302");
     phone.wait_until_worn(None);
     assert!(server.stop().success());
+}
+
+/// A message of which nothing is looked at.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Anything {}
+
+/// A watch of health, on a connection of its own.
+async fn watch(server: &Server) -> Result<(Grpc<Channel>, Streaming<Anything>), Status> {
+    let mut client = Grpc::new(channel(server));
+    client.ready().await.expect("it is connected");
+    let path = PathAndQuery::from_static("/grpc.health.v1.Health/Watch");
+    let codec = ProstCodec::<Anything, Anything>::default();
+    let mut watch = client.server_streaming(Request::new(Anything {}), path, codec).await?.into_inner();
+    watch.message().await?;
+    Ok((client, watch))
+}
+
+/// Who holds watches of health, for which nobody needs a token, keeps nobody else from the port.
+#[tokio::test]
+async fn watches_of_health_keep_nobody_out() {
+    let site = Site::new();
+    let mut up = site.up();
+    up.env("ROAMLINE_SERVER__MAX_CONNECTIONS", "60").env("ROAMLINE_SERVER__MAX_PUBLIC_STREAMS", "50");
+    let server = start(up).expect("it starts");
+    let admin = administrator(&site, &server).await;
+    furnish(&server, &admin, 1).await;
+    let mut honest = sessions(&server, &admin);
+    let mut watches = Vec::new();
+    for _ in 0..200 {
+        watches.push(watch(&server).await.unwrap());
+        live(&mut honest).await;
+    }
+    sessions(&server, &admin)
+        .login(login(&user(0), &phone_name(0)))
+        .await
+        .expect("a new client is served, too");
+    let ended = watches[0].1.message().await.unwrap_err();
+    assert!(matches!(ended.code(), Code::ResourceExhausted | Code::Unavailable | Code::Unknown), "{ended:?}");
+    let metrics = get(&server, "/metrics");
+    assert!(metrics.contains("roamline_public_streams_ended_total{reason=\"crowded\"}"), "{metrics}");
+    assert!(server.stop().success());
+}
+
+/// What clients do with ids and phones that the server uses itself does not hide that nothing is taken.
+#[tokio::test]
+async fn a_store_that_takes_no_changes_is_told_whatever_clients_have_done() {
+    let redis = Redis::start(&[]);
+    let site = Site::new().with(&["--demo"]).set("REDIS__URL", &redis.url());
+    let server = site.start();
+    let mut client = as_administrator(&site, &server).await;
+    let request_id = "roamline:ready".to_owned();
+    client.login(LoginRequest { request_id, ..login("1001", "SEP02005E005302") }).await.unwrap();
+    order(&redis, "CONFIG SET maxmemory 1");
+    until_ready_says(&server, "OOM").await;
+    assert!(ready(&server).starts_with("HTTP/1.1 503"));
+    order(&redis, "CONFIG SET maxmemory 0");
+    until_ready_says(&server, "200 OK").await;
 }

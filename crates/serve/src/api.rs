@@ -9,6 +9,8 @@ use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 use tower::Service;
 
+use crate::admin::Pages;
+
 /// The largest message that a service should take: `XServer::new(..).max_decoding_message_size(MAX_REQUEST_BYTES)`.
 /// The limit is each service's own, and four times as much where it does not set one.
 pub const MAX_REQUEST_BYTES: usize = 1 << 20;
@@ -18,6 +20,7 @@ pub const MAX_REQUEST_BYTES: usize = 1 << 20;
 pub struct Api {
     pub(crate) routes: RoutesBuilder,
     pub(crate) names: Vec<&'static str>,
+    pub(crate) pages: Pages,
 }
 
 impl Api {
@@ -35,6 +38,16 @@ impl Api {
     {
         self.routes.add_service(service);
         self.names.push(S::NAME);
+        self
+    }
+
+    /// Adds a page to the admin port, in JSON: what `text` gives at each request.
+    pub fn add_page(
+        &mut self,
+        path: &'static str,
+        text: impl Fn() -> String + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.pages.add(path, text);
         self
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use figment::Figment;
+use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::Serialize;
@@ -83,8 +84,21 @@ fn load_with<T: DeserializeOwned + Default + Serialize>(
         return Err(ConfigError(unknown));
     }
     figment.extract().map_err(|errors| {
-        ConfigError(errors.into_iter().map(|e| origins.say(&e.path.join("."), &e.kind.to_string())).collect())
+        ConfigError(errors.into_iter().map(|e| origins.say(&e.path.join("."), &problem(&e.kind))).collect())
     })
+}
+
+/// What is wrong with a value. One that is of another type than its key takes may be a secret in the wrong place, and is
+/// not quoted.
+fn problem(kind: &Kind) -> String {
+    let Kind::InvalidType(found, expected) = kind else { return kind.to_string() };
+    let found = match found {
+        Actual::Str(_) | Actual::Char(_) => "a text".to_owned(),
+        Actual::Bytes(_) => "bytes".to_owned(),
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number".to_owned(),
+        other => other.to_string(),
+    };
+    format!("invalid type: found {found}, expected {expected}")
 }
 
 fn read(path: &Path) -> Result<Dict, ConfigError> {
@@ -148,6 +162,10 @@ fn unknown(defaults: &Value, key: &str, origins: &Origins) -> Option<String> {
             above.push(name);
             continue;
         }
+        // A table that is empty by default takes names that nobody can know.
+        if known.is_empty() {
+            return None;
+        }
         let best = known
             .keys()
             .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
@@ -196,6 +214,7 @@ mod tests {
     #[serde(default)]
     struct Auth {
         name: String,
+        ids: BTreeMap<String, Vec<String>>,
     }
 
     fn read(text: &[u8], environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -234,6 +253,16 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_names_takes_any_name_and_no_wrong_value() {
+        let ids = read(b"[auth.ids]\nprofile = ['a', 'b']\n", &[]).unwrap().auth.ids;
+        assert_eq!(ids["profile"], ["a", "b"]);
+        let ids = read(b"", &[("ROAMLINE_AUTH__IDS", "{profile=[\"a:/b\"]}")]).unwrap().auth.ids;
+        assert_eq!(ids["profile"], ["a:/b"]);
+        let error = read(b"[auth.ids]\nprofile = 3\n", &[]).unwrap_err();
+        assert!(error.contains("`auth.ids.profile`: invalid type"), "{error}");
+    }
+
+    #[test]
     fn a_value_of_the_wrong_kind_is_named_with_its_place() {
         let error = read(b"[session]\nretries = 'many'\n", &[]).unwrap_err();
         assert!(error.contains(".toml: `session.retries`: invalid type"), "{error}");
@@ -241,6 +270,16 @@ mod tests {
         assert!(error.contains("`session`"), "{error}");
         let error = read(b"", &[("ROAMLINE_SESSION__RETRIES", "-1")]).unwrap_err();
         assert!(error.starts_with("ROAMLINE_SESSION__RETRIES: "), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_quoted() {
+        for text in
+            ["session = '27182818'", "[session.store]\npath = 27182818", "[session]\nretries = '27182818'"]
+        {
+            let error = read(text.as_bytes(), &[]).unwrap_err();
+            assert!(error.contains("invalid type: found a ") && !error.contains("2718"), "{error}");
+        }
     }
 
     #[test]

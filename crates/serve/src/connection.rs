@@ -18,6 +18,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 use crate::clock::pause;
 use crate::peer::PeerIdentity;
 use crate::places::{Place, Seat, Visit};
+use crate::strangers::kind_of;
 
 /// What a client says at least before it can be kept alive by its protocol: the preface of HTTP/2, or the shortest
 /// request of HTTP/1.1.
@@ -67,7 +68,12 @@ impl Peer {
 
     /// The connection of a request has a call until this is dropped.
     pub(crate) fn visit<B>(request: &Request<B>) -> Option<Visit> {
-        request.extensions().get::<Self>().map(|peer| peer.place.visit())
+        request.extensions().get::<Self>().map(|peer| peer.place.visit(kind_of(request)))
+    }
+
+    /// Streams of health and reflection on the connection of a request, this one among them.
+    pub(crate) fn public_streams<B>(request: &Request<B>) -> usize {
+        request.extensions().get::<Self>().map_or(0, |peer| peer.place.public_streams())
     }
 }
 
@@ -215,7 +221,7 @@ mod tests {
 
     use super::*;
     use crate::accept::Door;
-    use crate::places::Places;
+    use crate::places::{Kind, Places};
 
     async fn pair() -> (TcpStream, Connection, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -241,7 +247,7 @@ mod tests {
         client.write_all(&[b'x'; HELLO_BYTES]).await.unwrap();
         server.read_exact(&mut [0; HELLO_BYTES]).await.unwrap();
         assert!(server.hello.is_none());
-        let visit = server.peer.place.visit();
+        let visit = server.peer.place.visit(Kind::Known);
         cut.cancel();
         assert_eq!(server.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         drop(visit);

@@ -6,11 +6,13 @@
 
 mod accept;
 mod admin;
+mod allow;
 mod api;
 mod call_metrics;
 mod clock;
 pub mod config;
 mod connection;
+mod elsewhere;
 mod even_times;
 mod front;
 mod ids;
@@ -22,12 +24,15 @@ mod places;
 mod readiness;
 mod serve_config;
 mod server;
+mod strangers;
 mod tasks;
 pub mod telemetry;
 mod tls;
 
+pub use allow::AllowError;
 pub use api::{Api, MAX_REQUEST_BYTES};
 pub use clock::{Clock, ManualClock};
+pub use elsewhere::{CallTls, Elsewhere, ElsewhereError};
 pub use even_times::at_even_times;
 pub use ids::Ids;
 pub use inside::Inside;

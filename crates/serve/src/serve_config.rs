@@ -1,11 +1,14 @@
 //! The `[server]` section: how the ports serve, and how much of everything they bear.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::allow::{AllowError, AllowLayer};
 
 /// How a process serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,10 +45,16 @@ pub struct ServeConfig {
     #[schemars(with = "String")]
     pub max_connection_idle: Duration,
     /// Connections at once. Beyond, one without a call gives way to a new one: of those that never had one, or else of
-    /// all, the one that has been so for longest. Where all have calls, the new one is closed.
+    /// all, the one that has been so for longest. One with calls without a token counts as idle since the last of them
+    /// began. Where all have others, the new one is closed.
     pub max_connections: NonZeroU32,
     /// Calls at once on one connection; the client holds further ones back.
     pub max_concurrent_streams: NonZeroU32,
+    /// Streams of health and reflection at once; beyond, the oldest is ended for a new one. They need no token, and keep no
+    /// connection from giving way.
+    pub max_public_streams: NonZeroU32,
+    /// Such streams at once on one connection; further ones are refused.
+    pub max_public_streams_on_one: NonZeroU32,
     /// Calls on one connection that its client has taken back before they were looked at; beyond, it is closed.
     pub max_pending_accept_reset_streams: NonZeroU32,
     /// Calls on one connection that were ended because its client broke the protocol; beyond, it is closed.
@@ -54,6 +63,16 @@ pub struct ServeConfig {
     pub max_header_bytes: NonZeroU32,
     /// TLS on the port of the API.
     pub tls: TlsConfig,
+}
+
+impl ServeConfig {
+    /// What can be told without looking at files.
+    ///
+    /// # Errors
+    /// When the allow list cannot be kept.
+    pub fn check(&self) -> Result<(), AllowError> {
+        AllowLayer::new(&self.tls).map(drop)
+    }
 }
 
 impl Default for ServeConfig {
@@ -69,6 +88,8 @@ impl Default for ServeConfig {
             max_connection_idle: Duration::from_mins(15),
             max_connections: at_least_one(10_000),
             max_concurrent_streams: at_least_one(200),
+            max_public_streams: at_least_one(1000),
+            max_public_streams_on_one: at_least_one(10),
             max_pending_accept_reset_streams: at_least_one(20),
             max_local_error_reset_streams: at_least_one(1024),
             max_header_bytes: at_least_one(16 * 1024),
@@ -96,6 +117,10 @@ pub struct TlsConfig {
     pub handshake_timeout: Duration,
     /// Handshakes at once; beyond, the one that has taken longest is given up for a new one.
     pub max_handshakes: NonZeroU32,
+    /// Services that only clients with certain certificates may call, whatever token they bring: the full name of a
+    /// service, `roamline.session.v1.PhoneLinkService`, and the SPIFFE ids that may call it. It needs
+    /// `client_ca_file`. A service that is not named is open to all.
+    pub allow: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl TlsConfig {
@@ -116,6 +141,7 @@ impl Default for TlsConfig {
             client_certificate: ClientCertificate::default(),
             handshake_timeout: Duration::from_secs(5),
             max_handshakes: at_least_one(512),
+            allow: BTreeMap::new(),
         }
     }
 }

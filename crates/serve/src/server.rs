@@ -31,6 +31,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::accept::Door;
 use crate::admin;
+use crate::allow::{AllowError, AllowLayer};
 use crate::api::Api;
 use crate::call_metrics::CallMetricsLayer;
 use crate::clock::{Clock, pause};
@@ -41,6 +42,7 @@ use crate::listeners::Listeners;
 use crate::places::{Places, Seat};
 use crate::readiness::Readiness;
 use crate::serve_config::ServeConfig;
+use crate::strangers::StrangersLayer;
 use crate::tasks::Tasks;
 use crate::tls::{Tls, TlsError};
 
@@ -82,6 +84,9 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
+    /// The allow list cannot be kept.
+    #[error(transparent)]
+    Allow(#[from] AllowError),
     /// The contract's descriptors are broken.
     #[error("reflection cannot be set up")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -123,6 +128,7 @@ pub async fn serve_later(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let Outset { clock, readiness, tasks } = outset;
+    let allow = AllowLayer::new(&config.tls)?;
     let (tls, reload) = Tls::load(&config.tls, clock.now())?.unzip();
     let reloading = async {
         match reload {
@@ -132,10 +138,11 @@ pub async fn serve_later(
     };
     let (reporter, service) = health_reporter();
     let health = Health { reporter, names: OnceLock::new() };
-    let front = Front::default();
+    let (front, pages) = (Front::default(), Arc::new(OnceLock::new()));
     let starting = readiness.hold("the services have not begun yet");
     let open = async |(api, verifier): (Api, Arc<Verifier>)| {
         let _ = health.names.set(api.names.clone());
+        let _ = pages.set(api.pages.clone());
         front.open(CallerLayer::new(verifier, clock.reader()).layer(with_reflection(api)?));
         drop(starting);
         health.set(readiness.is_ready()).await;
@@ -163,6 +170,8 @@ pub async fn serve_later(
         .layer(GrpcWebLayer::new())
         .layer(MapRequestLayer::new(Peer::introduce::<Body>))
         .layer(CallMetricsLayer)
+        .layer(StrangersLayer::new(config, stopping.clone()))
+        .layer(allow)
         .add_routes(routes)
         .serve_with_incoming_shutdown(door.incoming(), stopping.clone().cancelled_owned());
     let announcing = async {
@@ -179,7 +188,7 @@ pub async fn serve_later(
     };
     tokio::select! {
         ended = Box::pin(end_in_time(serving, &stopping, &cut, config.grace_for)) => ended.map_err(ServeError::Api)?,
-        failed = admin::serve(listeners.admin, readiness.clone(), tasks.clone()) => failed.map_err(ServeError::Admin)?,
+        failed = admin::serve(listeners.admin, readiness.clone(), tasks.clone(), Arc::clone(&pages)) => failed.map_err(ServeError::Admin)?,
         failed = opening => { failed?; }
         failed = &mut inside => failed.map_err(ServeError::Api)?,
         () = places.sweep(config) => {}

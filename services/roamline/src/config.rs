@@ -13,6 +13,8 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::services::ServicesConfig;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +24,7 @@ pub(crate) struct Config {
     pub redis: RedisConfig,
     pub auth: AuthConfig,
     pub session: SessionConfig,
+    pub services: ServicesConfig,
     pub log: LogConfig,
 }
 

@@ -5,21 +5,29 @@ mod cli;
 mod config;
 mod data_dir;
 mod demo;
+mod life;
 mod migrate;
+mod parts;
 mod report;
+mod serve;
+mod service_pass;
+mod services;
 mod sessions;
 mod store;
 mod stores;
 mod up;
 mod waiting;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, MigrateOptions, ServeOptions, UpOptions};
 use crate::config::Config;
 use crate::migrate::Outcome;
+use crate::services::Called;
 use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::stores::Places;
@@ -36,7 +44,7 @@ const EXIT_PENDING: u8 = 3;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let (config, place) = match configure(&command) {
+    let (config, work) = match configure(command) {
         Ok(configured) => configured,
         Err(error) => return fail(&error, EXIT_CONFIG),
     };
@@ -48,36 +56,58 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), 1),
     };
-    let ended = match command {
-        Command::Up(options) => {
-            runtime.block_on(up::run(&options, &config, &place)).map(|()| ExitCode::SUCCESS)
-        }
-        Command::Migrate(options) => runtime
-            .block_on(migrate::run(&place.store, &place.data, options.check))
-            .map(|outcome| match outcome {
-                Outcome::UpToDate => ExitCode::SUCCESS,
-                Outcome::Pending => ExitCode::from(EXIT_PENDING),
-            }),
-    };
+    let ended = runtime.block_on(run(&config, work));
     drop(telemetry);
     ended.unwrap_or_else(|error| fail(&error, 1))
 }
 
-/// The configuration, and the places that it means.
-fn configure(command: &Command) -> anyhow::Result<(Config, Places)> {
+/// What there is to do, with the places that the configuration means.
+enum Work {
+    Up(UpOptions, Places),
+    Serve(ServeOptions, Places, Box<Called>),
+    Migrate(MigrateOptions, Places),
+}
+
+async fn run(config: &Config, work: Work) -> anyhow::Result<ExitCode> {
+    match work {
+        Work::Up(options, places) => Box::pin(up::run(&options, config, &places)).await?,
+        Work::Serve(options, places, called) => {
+            Box::pin(serve::run(&options, config, &places, &called)).await?;
+        }
+        Work::Migrate(options, places) => {
+            let outcome = migrate::run(&places.store, &places.data, options.check).await?;
+            if outcome == Outcome::Pending {
+                return Ok(ExitCode::from(EXIT_PENDING));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configure(command: Command) -> anyhow::Result<(Config, Work)> {
     let place = command.place();
     let config = config::load(place.config.as_deref())?;
+    config.server.check().context("server")?;
     let data = match &place.data {
         Some(path) => path.clone(),
-        None => data_dir::default_path()?,
+        None if command.keeps_data() => data_dir::default_path()?,
+        None => PathBuf::new(),
     };
     let store = Store::new(&config.store, &data)?;
-    // Who migrates need not be allowed to see live sessions.
-    let sessions = match command {
-        Command::Up(_) => Sessions::new(&config.redis)?,
-        Command::Migrate(_) => None,
+    let places = Places { data, store, sessions: None };
+    let work = match command {
+        Command::Up(options) => {
+            let sessions = Sessions::new(&config.redis)?;
+            Work::Up(options, Places { sessions, ..places })
+        }
+        Command::Serve(options) => {
+            let (places, called) = serve::needs(options.role, &config, places)?;
+            Work::Serve(options, places, Box::new(called))
+        }
+        // Who migrates need not be allowed to see live sessions.
+        Command::Migrate(options) => Work::Migrate(options, places),
     };
-    Ok((config, Places { data, store, sessions }))
+    Ok((config, work))
 }
 
 /// One line on standard error, with the chain of causes.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use roamline_serve::Inside;
 
+use crate::cli::Role;
 use crate::stores::Places;
 use crate::{data_dir, demo};
 
@@ -32,18 +33,8 @@ pub(crate) async fn print(
     demo: bool,
 ) -> anyhow::Result<()> {
     let (users, phones) = site.users_and_phones().await.context("the directory cannot be read")?;
-    let mut text = format!(
-        "Roamline is up.\n  API    {}  (gRPC, gRPC-web, health, reflection)\n  admin  {}  (/livez /readyz /metrics)\n  data   {}\n",
-        addresses.api,
-        addresses.admin,
-        data.display()
-    );
-    if !places.store.is_embedded() {
-        text.push_str(&format!("  store  {}\n", places.store.database()));
-    }
-    if let Some(sessions) = &places.sessions {
-        text.push_str(&format!("  live   {sessions}\n"));
-    }
+    let mut text = format!("Roamline is up.\n{}  data   {}\n", ports(addresses), data.display());
+    text.push_str(&stores(places));
     if users.is_empty() && phones.is_empty() {
         text.push_str("\nThe directory is empty. Import a site, or start with --demo.\n");
     }
@@ -76,9 +67,36 @@ pub(crate) async fn print(
     } else {
         text.push_str(&format!("  cargo run --release -p roamctl -- {at}import cme FILE --dry-run\n"));
     }
+    say(&text);
+    Ok(())
+}
+
+/// Prints that one service is up, and where. That nobody reads it is no error.
+pub(crate) fn print_role(role: Role, addresses: &Addresses, places: &Places) {
+    say(&format!("The {} service is up.\n{}{}", role.name(), ports(addresses), stores(places)));
+}
+
+fn ports(addresses: &Addresses) -> String {
+    format!(
+        "  API    {}  (gRPC, gRPC-web, health, reflection)\n  admin  {}  (/livez /readyz /metrics)\n",
+        addresses.api, addresses.admin,
+    )
+}
+
+fn stores(places: &Places) -> String {
+    let mut text = String::new();
+    if !places.store.is_embedded() {
+        text.push_str(&format!("  store  {}\n", places.store.database()));
+    }
+    if let Some(sessions) = &places.sessions {
+        text.push_str(&format!("  live   {sessions}\n"));
+    }
+    text
+}
+
+fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    Ok(())
 }
 
 fn list(title: &str, number: usize, lines: impl Iterator<Item = String>) -> String {

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roamline_domain::ClusterId;
-use roamline_domain::login::Held;
-use roamline_domain::phone_state::PhoneState;
-use roamline_serve::{Outset, Readiness, Tasks};
-use roamline_store::{AuditStore, Commit, CommitError, Loaded, Reply, SessionStore, StoreError};
+use roamline_domain::{ClusterId, PhoneName, RequestId};
+use roamline_serve::{Ids, Outset, Readiness, Tasks};
+use roamline_store::{About, AuditStore, Commit, CommitError, Reply, SessionStore, StoreError};
 use roamline_store_redis::RedisStore;
 use roamline_store_sql::SqlStore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -23,9 +21,10 @@ use crate::waiting::Waiting;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer of theirs may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The phone that no phone is, and the request that nobody makes, by which it is tried whether changes are taken.
+/// The phone that no phone is, by which it is tried whether changes are taken; and how often that is tried while
+/// somebody else changes it.
 const NOWHERE: &str = "SEP000000000000";
-const PROBE: &str = "roamline:ready";
+const TRIES: usize = 3;
 /// How often it is looked whether the sessions have been rebuilt.
 const BEGUN_EVERY: Duration = Duration::from_millis(50);
 
@@ -98,7 +97,7 @@ impl Stores {
         let looked = move || {
             let database = Arc::clone(&database);
             async move {
-                let place = within(database.place()).await;
+                let place = within(AuditStore::place(&*database)).await;
                 place.map(|_| ()).map_err(|error| sessions::said("store", &*error))
             }
         };
@@ -151,28 +150,38 @@ async fn is_begun(sessions: &dyn SessionStore) -> Result<(), String> {
 }
 
 /// Commits an answer to a request that nobody made, which is forgotten at once: a store that is full, read-only or cut
-/// off from its replicas still answers questions.
+/// off from its replicas still answers questions. A commit that was not made because something had moved proves nothing.
 async fn takes_changes(sessions: &dyn SessionStore, now: Timestamp) -> Result<(), String> {
-    let (Ok(phone), Ok(request)) = (NOWHERE.parse(), PROBE.parse()) else {
-        return Err(format!("session store: {NOWHERE} and {PROBE} cannot be asked for"));
-    };
-    let held = Held { phone: PhoneState::new(phone), others: Vec::new() };
-    let reply = Reply { request, fingerprint: Vec::new(), answer: Vec::new(), expires_at: now };
-    let commit = Commit {
-        read: Loaded { held, guards: Vec::new() },
-        states: Vec::new(),
-        events: Vec::new(),
-        reply: Some(reply),
-        at: now,
+    // The id is one that no client can guess, and remember an answer for.
+    let (Ok(phone), Ok(request)) = (NOWHERE.parse::<PhoneName>(), Ids::new().opaque().parse::<RequestId>())
+    else {
+        return Err(format!("session store: {NOWHERE} and an opaque id cannot be asked for"));
     };
     let committed = async {
-        match sessions.commit(commit).await {
-            // Somebody uses the id for something else.
-            Ok(_) | Err(CommitError::Moved) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
+        for _ in 0..TRIES {
+            let read = sessions.load(&About::phone(phone.clone())).await?;
+            let reply = Reply {
+                request: request.clone(),
+                fingerprint: Vec::new(),
+                answer: Vec::new(),
+                expires_at: now,
+            };
+            let (states, events) = (Vec::new(), Vec::new());
+            match sessions.commit(Commit { read, states, events, reply: Some(reply), at: now }).await {
+                Ok(_) => return Ok(true),
+                Err(CommitError::Moved) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
         }
+        Ok(false)
     };
-    within(committed).await.map_err(|error| sessions::said("session store", &*error))
+    match within(committed).await {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            Err(format!("session store: whenever {NOWHERE} is to be changed, somebody else has done it"))
+        }
+        Err(error) => Err(sessions::said("session store", &*error)),
+    }
 }
 
 async fn within<T>(

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use h2::client::{SendRequest, handshake};
 use http::Request;
-use roamline_proto::auth::SignInRequest;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_proto::auth::{PrincipalKind, SignInRequest};
 use roamline_serve::{Readiness, ServeConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::running::{Running, SOURCE, WITHIN};
 
@@ -20,7 +23,7 @@ async fn start(config: ServeConfig) -> Running {
     Running::start_with(Readiness::new(), config).await
 }
 
-async fn ask(channel: Channel) -> Result<(), tonic::Status> {
+async fn ask(channel: Channel) -> Result<(), Status> {
     let request = SignInRequest { name: SOURCE.into(), credential: None };
     AuthServiceClient::new(channel).sign_in(request).await.map(|_| ())
 }
@@ -99,15 +102,27 @@ async fn a_client_is_told_how_many_calls_it_may_make_at_once() {
     running.stop().await;
 }
 
+/// A watch of health that has said its first word.
+async fn watch(channel: Channel) -> Result<Streaming<HealthCheckResponse>, Status> {
+    let mut watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await?.into_inner();
+    tokio::time::timeout(WITHIN, watch.message()).await.expect("in time")?;
+    Ok(watch)
+}
+
 #[tokio::test]
-async fn the_idle_give_way_when_there_are_too_many_connections() {
+async fn the_idle_and_those_who_only_watch_give_way_when_there_are_too_many_connections() {
     let running = start(ServeConfig { max_connections: 50.try_into().unwrap(), ..Default::default() }).await;
-    let mut watch = tonic_health::pb::health_client::HealthClient::new(running.channel().await)
-        .watch(tonic_health::pb::HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    watch.message().await.unwrap().unwrap();
+    let mut tasks = JoinSet::new();
+    let mut busy = by_hand(&running, &mut tasks).await.ready().await.unwrap();
+    let mut call = call();
+    let token = format!("Bearer {}", running.token(PrincipalKind::User));
+    call.headers_mut().insert("authorization", token.parse().unwrap());
+    let (answer, mut call) = busy.send_request(call, false).unwrap();
+    let mut watches = Vec::new();
+    for _ in 0..100 {
+        watches.push(watch(running.channel().await).await.unwrap());
+        is_served(running.channel().await).await;
+    }
     let mut idle = Vec::new();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(running.api).await.unwrap();
@@ -118,8 +133,74 @@ async fn the_idle_give_way_when_there_are_too_many_connections() {
     let mut heard = Vec::new();
     let closed = idle[0].read_to_end(&mut heard);
     let _ = tokio::time::timeout(WITHIN, closed).await.expect("the first gave way");
-    let still = tokio::time::timeout(Duration::from_millis(1), watch.message()).await;
-    still.expect_err("who has a call open is not closed");
+    let ended = async { while let Ok(Some(_)) = watches[0].message().await {} };
+    tokio::time::timeout(WITHIN, ended).await.expect("the first watch gave way");
+    call.send_data(Default::default(), true).unwrap();
+    tokio::time::timeout(WITHIN, answer).await.expect("in time").expect("who has a call open is not closed");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn calls_without_a_token_that_do_not_end_keep_nobody_out() {
+    let running = start(ServeConfig { max_connections: 20.try_into().unwrap(), ..Default::default() }).await;
+    let (mut tasks, mut held) = (JoinSet::new(), Vec::new());
+    for path in ["grpc.health.v1.Health/Check", "roamline.auth.v1.AuthService/GetJsonWebKeySet"].repeat(20) {
+        let stream = TcpStream::connect(running.api).await.unwrap();
+        let deaf = h2::client::Builder::new().initial_window_size(0).handshake(stream).await;
+        let (sender, connection) = deaf.unwrap();
+        tasks.spawn(async move { connection.await.err().and_then(|error| error.reason()) });
+        let mut sender = sender.ready().await.unwrap();
+        let request = Request::post(format!("http://test/{path}")).header("content-type", "application/grpc");
+        let (answer, mut body) = sender.send_request(request.body(()).unwrap(), false).unwrap();
+        body.send_data(axum::body::Bytes::from_static(&[0; 5]), true).unwrap();
+        let answer = tokio::time::timeout(WITHIN, answer).await.expect("in time").unwrap();
+        assert_eq!(answer.status(), http::StatusCode::OK);
+        held.push((sender, answer));
+    }
+    is_served(running.channel().await).await;
+    for _ in 0..40 {
+        let mut slow = by_hand(&running, &mut tasks).await.ready().await.unwrap();
+        let (answer, body) = slow.send_request(call(), false).unwrap();
+        tasks.spawn(async move { answer.await.err().and_then(|error| error.reason()) });
+        tasks.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(body);
+            None
+        });
+        is_served(running.channel().await).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn streams_of_health_and_reflection_are_bounded_on_a_connection_and_on_all() {
+    let limits = ServeConfig {
+        max_public_streams: 6.try_into().unwrap(),
+        max_public_streams_on_one: 2.try_into().unwrap(),
+        ..Default::default()
+    };
+    let running = start(limits).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let channel = running.channel().await;
+        for _ in 0..2 {
+            open.push(watch(channel.clone()).await.unwrap());
+        }
+        let refused = watch(channel.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        is_served(channel).await;
+    }
+    let newest = watch(running.channel().await).await.unwrap();
+    let ended = tokio::time::timeout(WITHIN, open[0].message()).await.expect("the oldest is told");
+    assert_eq!(ended.unwrap_err().code(), Code::ResourceExhausted);
+    let second = tokio::time::timeout(Duration::from_millis(1), open[1].message()).await;
+    second.expect_err("the others go on");
+    drop((open, newest));
+    let again = running.channel().await;
+    drop((watch(again.clone()).await.unwrap(), watch(again.clone()).await.unwrap()));
+    // Both are given back when the server has heard of it.
+    let given_back = async { while watch(again.clone()).await.is_err() {} };
+    tokio::time::timeout(WITHIN, given_back).await.expect("there is room again");
     running.stop().await;
 }
 
@@ -146,11 +227,7 @@ async fn an_old_connection_is_left_by_its_client_or_closed() {
         ..Default::default()
     };
     let running = start(limits).await;
-    let mut watch = tonic_health::pb::health_client::HealthClient::new(running.channel().await)
-        .watch(tonic_health::pb::HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = watch(running.channel().await).await.unwrap();
     let ended = async { while let Ok(Some(_)) = watch.message().await {} };
     tokio::time::timeout(WITHIN, ended).await.expect("the grace ends");
     is_served(running.channel().await).await;

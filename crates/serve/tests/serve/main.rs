@@ -7,6 +7,7 @@
     reason = "a test may fail so"
 )]
 
+mod elsewhere;
 mod limits;
 mod running;
 mod server;

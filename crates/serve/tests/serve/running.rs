@@ -10,7 +10,10 @@ use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::auth_service_server::{AuthService, AuthServiceServer};
 use roamline_proto::auth::{
     ChangeCredentialRequest, ChangeCredentialResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
-    JsonWebKey, PrincipalKind, SetCredentialsRequest, SetCredentialsResponse, SignInRequest, SignInResponse,
+    IssueServiceTokenRequest, IssueServiceTokenResponse, JsonWebKey, ListRevocationsRequest,
+    ListRevocationsResponse, PrincipalKind, RefreshTokenRequest, RefreshTokenResponse, RevokeTokensRequest,
+    RevokeTokensResponse, RotateSigningKeysRequest, RotateSigningKeysResponse, SetCredentialsRequest,
+    SetCredentialsResponse, SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
     VerifyCredentialRequest, VerifyCredentialResponse,
 };
 use roamline_proto::refusal::Refusal;
@@ -33,11 +36,15 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 
 /// Asks [`Echo`] for the address that the call comes from.
 pub(crate) const SOURCE: &str = "source";
+/// Asks [`Echo`] where it listens.
+pub(crate) const HERE: &str = "here";
 /// Asks [`Echo`] whom the certificate of the client names.
 pub(crate) const PEER: &str = "peer";
 
 /// Answers every call with the name of its caller, or with what it was asked for, where there is room for it.
-pub(crate) struct Echo;
+pub(crate) struct Echo {
+    pub(crate) here: SocketAddr,
+}
 
 #[async_trait]
 impl AuthService for Echo {
@@ -45,6 +52,7 @@ impl AuthService for Echo {
         let caller = Caller::of(&request);
         let answer = match request.get_ref().name.as_str() {
             SOURCE => caller.source.map(|source| source.ip().to_string()).unwrap_or_default(),
+            HERE => self.here.to_string(),
             PEER => request.extensions().get().map(PeerIdentity::to_string).unwrap_or_default(),
             _ => caller.name,
         };
@@ -76,6 +84,45 @@ impl AuthService for Echo {
         &self,
         _: Request<SetCredentialsRequest>,
     ) -> Result<Response<SetCredentialsResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn refresh_token(
+        &self,
+        _: Request<RefreshTokenRequest>,
+    ) -> Result<Response<RefreshTokenResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn sign_out(&self, _: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn revoke_tokens(
+        &self,
+        _: Request<RevokeTokensRequest>,
+    ) -> Result<Response<RevokeTokensResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn list_revocations(
+        &self,
+        _: Request<ListRevocationsRequest>,
+    ) -> Result<Response<ListRevocationsResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn rotate_signing_keys(
+        &self,
+        _: Request<RotateSigningKeysRequest>,
+    ) -> Result<Response<RotateSigningKeysResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn issue_service_token(
+        &self,
+        _: Request<IssueServiceTokenRequest>,
+    ) -> Result<Response<IssueServiceTokenResponse>, Status> {
         Ok(Response::new(Default::default()))
     }
 }
@@ -123,7 +170,7 @@ impl Running {
             tasks: tasks.clone(),
         };
         let mut services = Api::new();
-        services.add(AuthServiceServer::new(Echo).max_decoding_message_size(MAX_REQUEST_BYTES));
+        services.add(AuthServiceServer::new(Echo { here: api }).max_decoding_message_size(MAX_REQUEST_BYTES));
         let config = ServeConfig {
             cors_origins: vec!["https://console.example.org".into()],
             grace_for: Duration::from_millis(200),

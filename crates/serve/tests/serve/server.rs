@@ -165,7 +165,7 @@ async fn until_the_services_come_the_process_is_alive_and_refuses_calls() {
             HealthClient::new(channel).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
         let mut api = Api::new();
-        api.add(AuthServiceServer::new(Echo));
+        api.add(AuthServiceServer::new(Echo { here: any }));
         assert!(begin.send((api, Arc::new(verifier))).is_ok());
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
         client.sign_in(SignInRequest::default()).await.unwrap();

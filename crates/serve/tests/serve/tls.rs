@@ -1,12 +1,17 @@
 //! TLS at the API's port: who is believed, which protocols are spoken, and what happens when the files change.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use roamline_proto::auth::SignInRequest;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_serve::{ClientCertificate, Listeners, Readiness, ServeConfig, ServeError, TlsConfig};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
+use roamline_serve::{
+    CallTls, ClientCertificate, Elsewhere, Listeners, Readiness, ServeConfig, ServeError, Tasks, TlsConfig,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -53,11 +58,17 @@ impl Authority {
 
     /// A certificate for a client and its key.
     fn client(&self, spiffe: &str) -> Identity {
+        let (certificate, key) = self.client_files(spiffe);
+        Identity::from_pem(certificate, key)
+    }
+
+    /// The same as texts.
+    fn client_files(&self, spiffe: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![SanType::URI(spiffe.try_into().unwrap())];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        Identity::from_pem(params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
     fn install(&self, (certificate, key): (String, String)) {
@@ -142,6 +153,54 @@ async fn calls_over_tls_have_an_address_and_calls_inside_need_no_certificate() {
     assert_eq!(ask(someone, SOURCE).await.unwrap(), "127.0.0.1");
     assert_eq!(ask(running.inside.channel(), PEER).await.unwrap(), "");
     metric(&running, "roamline_tls_certificate_not_after_seconds ").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_with_an_allow_list_is_called_by_its_certificates_and_from_inside_alone() {
+    let authority = Authority::new();
+    let ids = BTreeSet::from(["spiffe://example.org/a".to_owned()]);
+    let allow = BTreeMap::from([("roamline.auth.v1.AuthService".to_owned(), ids)]);
+    let tls = TlsConfig { allow, ..authority.mutual(ClientCertificate::Optional) };
+    let running = authority.start(tls).await;
+    let channel = |id: Option<&str>| authority.channel(&running, id.map(|id| authority.client(id)));
+    ask(channel(Some("spiffe://example.org/a")), SOURCE).await.unwrap();
+    ask(running.inside.channel(), PEER).await.unwrap();
+    for other in [Some("spiffe://example.org/b"), None] {
+        let refused = ask(channel(other), SOURCE).await.unwrap_err();
+        let refusal = Refusal::from_status(&refused).expect("a refusal of ours");
+        assert_eq!(refusal.reason, ErrorReason::SourceNotTrusted);
+        assert_eq!(refusal.metadata["service"], "roamline.auth.v1.AuthService");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_elsewhere_is_called_over_mutual_tls_with_the_newest_certificate() {
+    let authority = Authority::new();
+    let running = authority.start(authority.mutual(ClientCertificate::Required)).await;
+    let give = |spiffe| {
+        let (certificate, key) = authority.client_files(spiffe);
+        std::fs::write(authority.file("own.crt"), certificate).unwrap();
+        std::fs::write(authority.file("own.key"), key).unwrap();
+    };
+    give("spiffe://example.org/a");
+    let tls = CallTls {
+        ca_file: authority.file("ca.crt"),
+        certificate_file: authority.file("own.crt"),
+        key_file: authority.file("own.key"),
+    };
+    // A name that may stand for an address where nobody listens.
+    let address = format!("https://localhost:{}", running.api.port());
+    let elsewhere = Elsewhere::new(&address, &tls, WITHIN).unwrap();
+    let tasks = Tasks::new();
+    let channel = elsewhere.channel("elsewhere", &tasks).unwrap();
+    let named =
+        async |spiffe: &str| while ask(channel.clone(), PEER).await.ok().as_deref() != Some(spiffe) {};
+    tokio::time::timeout(WITHIN, named("spiffe://example.org/a")).await.expect("in time");
+    give("spiffe://example.org/b");
+    tokio::time::timeout(WITHIN, named("spiffe://example.org/b")).await.expect("in time");
+    tasks.stop(WITHIN).await;
     running.stop().await;
 }
 
