@@ -107,6 +107,7 @@ async fn furnish_trouble(server: &crate::process::Server, admin: &str) {
         principal_kind: PrincipalKind::User.into(),
         credential: pin("4711"),
         must_change,
+        ..Default::default()
     };
     AuthServiceClient::new(link(server, admin))
         .set_credentials(SetCredentialsRequest { credentials: vec![credential(true)], validate_only: false })

@@ -106,7 +106,7 @@ pub(crate) async fn furnish(server: &Server, admin: &str, number: u32) {
             name: user,
             principal_kind: PrincipalKind::User.into(),
             credential: pin(&format!("1000{n}")),
-            must_change: false,
+            ..Default::default()
         });
     }
     let resources = resources.into_iter().map(|kind| Resource { kind: Some(kind) }).collect();

@@ -84,7 +84,7 @@ fn new_pin(number: usize) -> NewCredential {
         name: user(number),
         principal_kind: PrincipalKind::User.into(),
         credential: pin(),
-        must_change: false,
+        ..Default::default()
     }
 }
 
