@@ -290,7 +290,7 @@ async fn services_apart_serve_agents_as_one_and_outlive_each_other() {
 #[test]
 fn a_service_with_a_wrong_secret_gets_no_token_and_says_so_until_it_is_mended() {
     let redis = Redis::start(&[]);
-    let mut apart = Apart::new("wrong_secret", &redis);
+    let mut apart = Apart::new("wrongsecret", &redis);
     let _auth = apart.start("auth", apart.auth).ready();
     let own = apart.site.home().join("own");
     std::fs::write(&own, "another").unwrap();
