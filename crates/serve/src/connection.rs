@@ -1,4 +1,4 @@
-//! Accepted connections, plain, over TLS, or through a pipe: one that says nothing is closed, and each can be closed from
+//! Accepted connections, plain or over TLS: one that says nothing is closed, and each can be closed from
 //! outside. One without a call sees the end of its stream then, one with calls an error.
 
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -38,7 +38,6 @@ pub(crate) struct Connection {
 enum Stream {
     Plain(TcpStream),
     Secure(Box<TlsStream<TcpStream>>),
-    Pipe(DuplexStream),
 }
 
 /// Until the first bytes are here.
@@ -81,7 +80,7 @@ impl Connection {
     /// Without TLS.
     pub(crate) fn plain(stream: TcpStream, seat: Seat) -> Self {
         let address = Some(stream.connect_info());
-        Self::new(Stream::Plain(stream), address, None, seat, true)
+        Self::new(Stream::Plain(stream), address, None, seat)
     }
 
     /// With TLS; the handshake is done.
@@ -89,12 +88,7 @@ impl Connection {
         let (tcp, session) = stream.get_ref();
         let address = Some(tcp.connect_info());
         let identity = session.peer_certificates().and_then(|chain| PeerIdentity::of(chain.first()?));
-        Self::new(Stream::Secure(Box::new(stream)), address, identity, seat, true)
-    }
-
-    /// From the process itself.
-    pub(crate) fn pipe(stream: DuplexStream, seat: Seat) -> Self {
-        Self::new(Stream::Pipe(stream), None, None, seat, false)
+        Self::new(Stream::Secure(Box::new(stream)), address, identity, seat)
     }
 
     fn new(
@@ -102,12 +96,11 @@ impl Connection {
         address: Option<TcpConnectInfo>,
         identity: Option<PeerIdentity>,
         seat: Seat,
-        speaks_first: bool,
     ) -> Self {
         let peer = Peer { address, identity, place: Arc::clone(seat.place()) };
         let closing = Box::pin(seat.closing().cancelled_owned());
-        let hello = speaks_first.then(|| Hello { missing: HELLO_BYTES, late: Box::pin(pause(HELLO_WITHIN)) });
-        Self { stream, peer, _seat: seat, closing, hello }
+        let hello = Hello { missing: HELLO_BYTES, late: Box::pin(pause(HELLO_WITHIN)) };
+        Self { stream, peer, _seat: seat, closing, hello: Some(hello) }
     }
 
     fn is_mute(&mut self, context: &mut Context<'_>) -> bool {
@@ -148,7 +141,6 @@ macro_rules! on {
         match &mut $stream {
             Stream::Plain($inner) => $call,
             Stream::Secure($inner) => $call,
-            Stream::Pipe($inner) => $call,
         }
     };
 }
@@ -207,7 +199,6 @@ impl AsyncWrite for Connection {
         match &self.stream {
             Stream::Plain(stream) => stream.is_write_vectored(),
             Stream::Secure(stream) => stream.is_write_vectored(),
-            Stream::Pipe(stream) => stream.is_write_vectored(),
         }
     }
 }

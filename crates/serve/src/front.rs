@@ -2,13 +2,16 @@
 //! every call on to them from then on.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use futures::future::Either;
 use http::{Request, Response};
+use http_body::Body as HttpBody;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_token::CallerService;
@@ -16,16 +19,17 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::util::Oneshot;
-use tower::{Service, ServiceExt};
+use tower::{BoxError, Service, ServiceExt};
 
 /// When a client may ask again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-type Services = CallerService<Routes>;
+/// The services, behind the layer that knows their callers.
+pub(crate) type Services = CallerService<Routes>;
 
 /// Services that may come later. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Front(Arc<OnceLock<Services>>);
+pub(crate) struct Front(pub(crate) Arc<OnceLock<Services>>);
 
 impl Front {
     /// They are there. A second time changes nothing.
@@ -34,17 +38,20 @@ impl Front {
     }
 }
 
-impl Service<Request<axum::body::Body>> for Front {
+impl<B> Service<Request<B>> for Front
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future =
-        Either<Oneshot<Services, Request<axum::body::Body>>, Ready<Result<Response<Body>, Infallible>>>;
+    type Future = Either<Oneshot<Services, Request<B>>, Ready<Result<Response<Body>, Infallible>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<axum::body::Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.0.get() {
             Some(services) => Either::Left(services.clone().oneshot(request)),
             None => Either::Right(ready(Ok(not_yet(request.uri().path())))),
@@ -58,4 +65,10 @@ fn not_yet(path: &str) -> Response<Body> {
         .with("service", service);
     refusal.retry_after = Some(AGAIN_AFTER);
     Status::from(refusal).into_http()
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Front(open: {})", self.0.get().is_some())
+    }
 }

@@ -5,10 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
+use crate::front::Front;
 use crate::inside::Inside;
 
 /// The port for the API and the port for probes and metrics.
@@ -18,8 +17,7 @@ pub struct Listeners {
     pub(crate) admin: TcpListener,
     pub(crate) api_addr: SocketAddr,
     pub(crate) admin_addr: SocketAddr,
-    pub(crate) pipes: mpsc::Receiver<DuplexStream>,
-    inside: Inside,
+    pub(crate) front: Front,
 }
 
 impl Listeners {
@@ -31,8 +29,7 @@ impl Listeners {
         raise_file_limit();
         let (api, api_addr) = bind(listen).await?;
         let (admin, admin_addr) = bind(admin).await?;
-        let (inside, pipes) = Inside::new();
-        Ok(Self { api, admin, api_addr, admin_addr, pipes, inside })
+        Ok(Self { api, admin, api_addr, admin_addr, front: Front::default() })
     }
 
     /// Where the API listens.
@@ -42,7 +39,7 @@ impl Listeners {
 
     /// The way by which the process calls its own API, whatever the ports need.
     pub fn inside(&self) -> Inside {
-        self.inside.clone()
+        Inside::new(&self.front)
     }
 
     /// Where probes and metrics are answered.

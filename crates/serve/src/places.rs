@@ -72,7 +72,8 @@ pub(crate) enum Kind {
 pub(crate) struct Seat {
     place: Arc<Place>,
     /// Where it is to be given back, and by which number.
-    taken: Option<(Places, u64)>,
+    places: Places,
+    number: u64,
 }
 
 /// A call in progress on a connection, until it is dropped.
@@ -107,7 +108,7 @@ impl Places {
         let (place, number) = (Place::new(cut), self.0.next.fetch_add(1, Ordering::Relaxed));
         taken.insert(number, Arc::clone(&place));
         OPEN.add(1, &[]);
-        Some(Seat { place, taken: Some((self.clone(), number)) })
+        Some(Seat { place, places: self.clone(), number })
     }
 
     /// Closes connections that have been idle for too long, those whose clients do not take answers that need no token,
@@ -215,11 +216,6 @@ impl Activity {
 }
 
 impl Seat {
-    /// A seat that is not counted, and only closes when `cut` is cancelled.
-    pub(crate) fn apart(cut: &CancellationToken) -> Self {
-        Self { place: Place::new(cut), taken: None }
-    }
-
     pub(crate) fn place(&self) -> &Arc<Place> {
         &self.place
     }
@@ -232,9 +228,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some((places, number)) = self.taken.take()
-            && places.taken().remove(&number).is_some()
-        {
+        if self.places.taken().remove(&self.number).is_some() {
             OPEN.add(-1, &[]);
         }
     }

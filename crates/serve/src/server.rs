@@ -14,8 +14,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 use roamline_token::{CallerLayer, Verifier};
-use tokio::io::DuplexStream;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -35,19 +33,17 @@ use crate::allow::{AllowError, AllowLayer};
 use crate::api::Api;
 use crate::call_metrics::CallMetricsLayer;
 use crate::clock::{Clock, pause};
-use crate::connection::{Connection, Peer};
-use crate::front::Front;
-use crate::inside;
+use crate::connection::Peer;
 use crate::listeners::Listeners;
-use crate::places::{Places, Seat};
+use crate::open_calls::OpenCallsLayer;
+use crate::places::Places;
 use crate::readiness::Readiness;
 use crate::serve_config::ServeConfig;
 use crate::strangers::StrangersLayer;
 use crate::tasks::Tasks;
 use crate::tls::{Tls, TlsError};
+use crate::undecodable::UndecodableLayer;
 
-/// Calls at once through a pipe: those that are waiting for others that the process makes of itself do not hold them up.
-const STREAMS_INSIDE: u32 = 1 << 16;
 /// How long a connection that was cut gets to be dropped.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -138,7 +134,7 @@ pub async fn serve_later(
     };
     let (reporter, service) = health_reporter();
     let health = Health { reporter, names: OnceLock::new() };
-    let (front, pages) = (Front::default(), Arc::new(OnceLock::new()));
+    let (front, pages) = (listeners.front, Arc::new(OnceLock::new()));
     let starting = readiness.hold("the services have not begun yet");
     let open = async |(api, verifier): (Api, Arc<Verifier>)| {
         let _ = health.names.set(api.names.clone());
@@ -163,7 +159,6 @@ pub async fn serve_later(
     let places = Places::new(config.max_connections.get() as usize);
     let door = Door::new(listeners.api, tls, places.clone(), cut.clone());
     let routes: Routes = Routes::new(service).into_axum_router().fallback_service(front.clone()).into();
-    let mut inside = Box::pin(serve_inside(listeners.pipes, routes.clone(), &cut));
     tracing::info!(api = %listeners.api_addr, admin = %listeners.admin_addr, tls = config.tls.is_on(), "serving");
     let serving = builder(config)
         .layer(cors(&config.cors_origins)?)
@@ -172,6 +167,8 @@ pub async fn serve_later(
         .layer(CallMetricsLayer)
         .layer(StrangersLayer::new(config, stopping.clone()))
         .layer(allow)
+        .layer(OpenCallsLayer::new(config.max_open_calls))
+        .layer(UndecodableLayer)
         .add_routes(routes)
         .serve_with_incoming_shutdown(door.incoming(), stopping.clone().cancelled_owned());
     let announcing = async {
@@ -190,17 +187,13 @@ pub async fn serve_later(
         ended = Box::pin(end_in_time(serving, &stopping, &cut, config.grace_for)) => ended.map_err(ServeError::Api)?,
         failed = admin::serve(listeners.admin, readiness.clone(), tasks.clone(), Arc::clone(&pages)) => failed.map_err(ServeError::Admin)?,
         failed = opening => { failed?; }
-        failed = &mut inside => failed.map_err(ServeError::Api)?,
         () = places.sweep(config) => {}
         () = reloading => {}
         () = health.follow(&readiness) => {}
         () = announcing => {}
     }
     // What is still at work may need the services until its end.
-    tokio::select! {
-        () = tasks.stop(config.grace_for) => {}
-        _ = inside => {}
-    }
+    tasks.stop(config.grace_for).await;
     cut.cancel();
     tracing::info!("stopped");
     Ok(())
@@ -283,24 +276,6 @@ fn builder(config: &ServeConfig) -> Server {
     } else {
         server.max_connection_age(config.max_connection_age)
     }
-}
-
-/// Serves what comes through the pipes, as long as it is polled.
-async fn serve_inside(
-    pipes: mpsc::Receiver<DuplexStream>,
-    routes: Routes,
-    cut: &CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    let incoming = futures::stream::unfold(pipes, async |mut pipes| {
-        let pipe = inside::next(&mut pipes).await;
-        Some((Ok::<_, Infallible>(Connection::pipe(pipe, Seat::apart(cut))), pipes))
-    });
-    Server::builder()
-        .max_concurrent_streams(STREAMS_INSIDE)
-        .layer(CallMetricsLayer)
-        .add_routes(routes)
-        .serve_with_incoming(incoming)
-        .await
 }
 
 fn cors(origins: &[String]) -> Result<CorsLayer, ServeError> {

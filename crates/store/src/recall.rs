@@ -36,12 +36,15 @@ pub struct Recall {
     looked: Mutex<Looked>,
 }
 
+/// What stands under a key, shared by all who have found it.
+pub type Found = Option<Arc<Stored>>;
+
 /// What was found under a key.
 #[derive(Clone)]
 struct Kept {
     /// In which revision of the directory.
     revision: u64,
-    found: Option<Arc<Stored>>,
+    found: Found,
 }
 
 /// The last look at the revision.
@@ -89,7 +92,7 @@ impl Recall {
     ///
     /// # Errors
     /// As [`DirectoryStore::find`].
-    pub async fn find_lately(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, StoreError> {
+    pub async fn find_lately(&self, keys: &[Key]) -> Result<Vec<Found>, StoreError> {
         let revision = self.revision_lately().await?;
         self.find_from(keys, revision).await
     }
@@ -100,41 +103,40 @@ impl Recall {
     }
 
     /// What stands under these keys in that revision, or in a later one.
-    async fn find_from(&self, keys: &[Key], mut revision: u64) -> Result<Vec<Option<Stored>>, StoreError> {
+    async fn find_from(&self, keys: &[Key], mut revision: u64) -> Result<Vec<Found>, StoreError> {
         for _ in 0..ROUNDS {
             if keys.len() > MOST {
                 break;
             }
-            let (mut known, missing) = self.recall(keys, revision);
-            if !missing.is_empty() {
-                let read = self.store.find(&missing).await?;
-                let now = self.revision_now().await?;
-                if now != revision {
-                    revision = now;
-                    continue;
-                }
-                for (key, found) in missing.into_iter().zip(read) {
-                    let found = found.map(Arc::new);
-                    self.kept.insert(key.clone(), Kept { revision, found: found.clone() });
-                    known.insert(key, found);
-                }
+            let known: Vec<Option<Found>> = keys.iter().map(|key| self.recall(key, revision)).collect();
+            let missing: Vec<Key> = keys
+                .iter()
+                .zip(&known)
+                .filter(|(_, known)| known.is_none())
+                .map(|(key, _)| key.clone())
+                .collect();
+            if missing.is_empty() {
+                return Ok(known.into_iter().map(Option::flatten).collect());
             }
-            let of = |key| known.get(key).and_then(|found| found.as_deref().cloned());
-            return Ok(keys.iter().map(of).collect());
+            let read = self.store.find(&missing).await?;
+            let now = self.revision_now().await?;
+            if now != revision {
+                revision = now;
+                continue;
+            }
+            let read: Vec<Found> = read.into_iter().map(|found| found.map(Arc::new)).collect();
+            for (key, found) in missing.into_iter().zip(&read) {
+                self.kept.insert(key, Kept { revision, found: found.clone() });
+            }
+            let mut read = read.into_iter();
+            return Ok(known.into_iter().map(|known| known.or_else(|| read.next()).flatten()).collect());
         }
-        self.store.find(keys).await
+        Ok(self.store.find(keys).await?.into_iter().map(|found| found.map(Arc::new)).collect())
     }
 
-    /// What is kept of these keys from that revision, and the keys of which nothing is.
-    fn recall(&self, keys: &[Key], revision: u64) -> (BTreeMap<Key, Option<Arc<Stored>>>, Vec<Key>) {
-        let (mut known, mut missing) = (BTreeMap::new(), Vec::new());
-        for key in keys {
-            match self.kept.get(key).filter(|kept| kept.revision == revision) {
-                Some(kept) => drop(known.insert(key.clone(), kept.found)),
-                None => missing.push(key.clone()),
-            }
-        }
-        (known, missing)
+    /// What is kept of a key from that revision; `None` where nothing is.
+    fn recall(&self, key: &Key, revision: u64) -> Option<Found> {
+        self.kept.get(key).filter(|kept| kept.revision == revision).map(|kept| kept.found)
     }
 }
 
@@ -142,7 +144,8 @@ impl Recall {
 impl DirectoryStore for Recall {
     async fn find(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, StoreError> {
         let revision = self.revision_now().await?;
-        self.find_from(keys, revision).await
+        let found = self.find_from(keys, revision).await?;
+        Ok(found.into_iter().map(|found| found.map(Arc::unwrap_or_clone)).collect())
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {

@@ -10,9 +10,9 @@ use roamline_proto::profile::{
     AgentSettings, ApplyResourcesRequest, DefaultDeviceProfile, DeviceSettings, LineControl,
     ListPhonesRequest, ListUsersRequest, Phone, Resource, User, UserDeviceProfile, resource,
 };
+use roamline_serve::Way;
 use roamline_token::Bearer;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
 const SITE: &str = include_str!("../demo/contact-centre.cfg");
 /// Models that are given a default device profile, so that a profile made for another model can be worn (LI-5).
@@ -20,13 +20,13 @@ const MODELS: [&str; 7] = ["7841", "7960", "7970", "8851", "8861", "ip-communica
 
 /// The directory of the cluster, reached over its API.
 pub(crate) struct Directory {
-    link: InterceptedService<Channel, Bearer>,
+    link: InterceptedService<Way, Bearer>,
 }
 
 impl Directory {
-    /// Over a channel, with an administrator's token.
-    pub(crate) fn new(channel: Channel, token: &str) -> Self {
-        Self { link: InterceptedService::new(channel, Bearer::token(token)) }
+    /// Called that way, with an administrator's token.
+    pub(crate) fn new(way: Way, token: &str) -> Self {
+        Self { link: InterceptedService::new(way, Bearer::token(token)) }
     }
 
     /// The first users and phones, at most a thousand of each.

@@ -70,6 +70,8 @@ impl Product {
         up.args(["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(&data);
         let log = File::create(home.path().join("log")).expect("a file");
         up.current_dir(&home).env("HOME", home.path()).stderr(log);
+        // The most that wait, each on a connection of its own, and a few.
+        up.env("ROAMLINE_SERVER__MAX_CONNECTIONS", "1000000");
         if let Some(filter) = &program.log {
             up.env("ROAMLINE_LOG__FILTER", filter);
         }

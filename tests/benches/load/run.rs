@@ -222,6 +222,17 @@ async fn with_sessions(options: &Options, program: &Program, report: &mut Report
         let (measured, ()) = closed(&pages, 4, options.span(), || ()).await;
         report.row(&format!("pages of {page_size}"), "page", &measured, None);
     }
+    let recorder = Recorder::new();
+    let open = |number| Watches::open(&product.api, &product.token, number, 1, &recorder);
+    let _first = open(1).await.expect("the watch opens");
+    let before = machine::memory_of(product.id());
+    let _watches = open(options.watchers).await.expect("the watches open");
+    let bytes = machine::memory_of(product.id()).saturating_sub(before);
+    let each = bytes as f64 / 1000.0 / options.watchers as f64;
+    report.line(&format!(
+        "{} watchers beside them, each on a connection: {each:.1} kB of each",
+        options.watchers
+    ));
 }
 
 async fn fan_out(options: &Options, program: &Program, report: &mut Report) {

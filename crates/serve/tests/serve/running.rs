@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::auth_service_server::{AuthService, AuthServiceServer};
 use roamline_proto::auth::{
-    ChangeCredentialRequest, ChangeCredentialResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
-    IssueServiceTokenRequest, IssueServiceTokenResponse, JsonWebKey, ListRevocationsRequest,
-    ListRevocationsResponse, PrincipalKind, RefreshTokenRequest, RefreshTokenResponse, RevokeTokensRequest,
-    RevokeTokensResponse, RotateSigningKeysRequest, RotateSigningKeysResponse, SetCredentialsRequest,
-    SetCredentialsResponse, SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
-    VerifyCredentialRequest, VerifyCredentialResponse,
+    ChangeCredentialRequest, ChangeCredentialResponse, DeleteCredentialsRequest, DeleteCredentialsResponse,
+    GetCredentialPolicyRequest, GetCredentialPolicyResponse, GetJsonWebKeySetRequest,
+    GetJsonWebKeySetResponse, IssueServiceTokenRequest, IssueServiceTokenResponse, JsonWebKey,
+    ListRevocationsRequest, ListRevocationsResponse, PrincipalKind, RefreshTokenRequest,
+    RefreshTokenResponse, RevokeTokensRequest, RevokeTokensResponse, RotateSigningKeysRequest,
+    RotateSigningKeysResponse, SetCredentialPolicyRequest, SetCredentialPolicyResponse,
+    SetCredentialsRequest, SetCredentialsResponse, SignInRequest, SignInResponse, SignOutRequest,
+    SignOutResponse, VerifyCredentialRequest, VerifyCredentialResponse,
 };
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{
@@ -84,6 +86,27 @@ impl AuthService for Echo {
         &self,
         _: Request<SetCredentialsRequest>,
     ) -> Result<Response<SetCredentialsResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn delete_credentials(
+        &self,
+        _: Request<DeleteCredentialsRequest>,
+    ) -> Result<Response<DeleteCredentialsResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn get_credential_policy(
+        &self,
+        _: Request<GetCredentialPolicyRequest>,
+    ) -> Result<Response<GetCredentialPolicyResponse>, Status> {
+        Ok(Response::new(Default::default()))
+    }
+
+    async fn set_credential_policy(
+        &self,
+        _: Request<SetCredentialPolicyRequest>,
+    ) -> Result<Response<SetCredentialPolicyResponse>, Status> {
         Ok(Response::new(Default::default()))
     }
 

@@ -8,7 +8,7 @@ use roamline_proto::auth::{GetJsonWebKeySetRequest, PrincipalKind, SignInRequest
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{
-    Api, Clock, Listeners, MAX_REQUEST_BYTES, Outset, Readiness, ServeConfig, Tasks, serve_later,
+    Api, Clock, Listeners, MAX_REQUEST_BYTES, Outset, Readiness, ServeConfig, Tasks, Way, serve_later,
 };
 use roamline_token::{Bearer, Signer, Verifier, generate_key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -280,11 +280,11 @@ async fn a_port_that_is_taken_is_named() {
 #[tokio::test]
 async fn a_call_has_an_address_and_one_of_the_process_itself_has_none() {
     let running = Running::start().await;
-    let ask = |channel| async {
+    let ask = |way: Way| async {
         let request = SignInRequest { name: SOURCE.into(), credential: None };
-        AuthServiceClient::new(channel).sign_in(request).await.unwrap().into_inner().access_token
+        AuthServiceClient::new(way).sign_in(request).await.unwrap().into_inner().access_token
     };
-    assert_eq!(ask(running.channel().await).await, "127.0.0.1");
-    assert_eq!(ask(running.inside.channel()).await, "");
+    assert_eq!(ask(running.channel().await.into()).await, "127.0.0.1");
+    assert_eq!(ask(running.inside.clone().into()).await, "");
     running.stop().await;
 }

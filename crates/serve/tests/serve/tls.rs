@@ -11,6 +11,7 @@ use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{
     CallTls, ClientCertificate, Elsewhere, Listeners, Readiness, ServeConfig, ServeError, Tasks, TlsConfig,
+    Way,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -132,9 +133,9 @@ fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-async fn ask(channel: Channel, what: &str) -> Result<String, Status> {
+async fn ask(way: impl Into<Way>, what: &str) -> Result<String, Status> {
     let request = SignInRequest { name: what.into(), credential: None };
-    Ok(AuthServiceClient::new(channel).sign_in(request).await?.into_inner().access_token)
+    Ok(AuthServiceClient::new(way.into()).sign_in(request).await?.into_inner().access_token)
 }
 
 /// Waits until the metrics have a line that begins so.
@@ -151,7 +152,7 @@ async fn calls_over_tls_have_an_address_and_calls_inside_need_no_certificate() {
     let running = authority.start(authority.mutual(ClientCertificate::Required)).await;
     let someone = authority.channel(&running, Some(authority.client("spiffe://example.org/a")));
     assert_eq!(ask(someone, SOURCE).await.unwrap(), "127.0.0.1");
-    assert_eq!(ask(running.inside.channel(), PEER).await.unwrap(), "");
+    assert_eq!(ask(running.inside.clone(), PEER).await.unwrap(), "");
     metric(&running, "roamline_tls_certificate_not_after_seconds ").await;
     running.stop().await;
 }
@@ -165,11 +166,11 @@ async fn a_service_with_an_allow_list_is_called_by_its_certificates_and_from_ins
     let running = authority.start(tls).await;
     let channel = |id: Option<&str>| authority.channel(&running, id.map(|id| authority.client(id)));
     ask(channel(Some("spiffe://example.org/a")), SOURCE).await.unwrap();
-    ask(running.inside.channel(), PEER).await.unwrap();
+    ask(running.inside.clone(), PEER).await.unwrap();
     for other in [Some("spiffe://example.org/b"), None] {
         let refused = ask(channel(other), SOURCE).await.unwrap_err();
         let refusal = Refusal::from_status(&refused).expect("a refusal of ours");
-        assert_eq!(refusal.reason, ErrorReason::SourceNotTrusted);
+        assert_eq!(refusal.reason, ErrorReason::ClientNotAllowed);
         assert_eq!(refusal.metadata["service"], "roamline.auth.v1.AuthService");
     }
     running.stop().await;

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use roamline_domain::credential::CredentialPolicy;
 use roamline_proto::profile::GetServiceParametersRequest;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
+use roamline_serve::Way;
 use roamline_token::Bearer;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
 use crate::convert;
 use crate::policy::{PolicySource, PolicyUnknown};
@@ -17,11 +17,11 @@ use crate::policy::{PolicySource, PolicyUnknown};
 const WITHIN: Duration = Duration::from_secs(1);
 
 /// The profile service, asked with this service's own token.
-pub struct GrpcPolicy(ServiceParametersServiceClient<InterceptedService<Channel, Bearer>>);
+pub struct GrpcPolicy(ServiceParametersServiceClient<InterceptedService<Way, Bearer>>);
 
 impl GrpcPolicy {
-    /// A client over a channel that connects when it is first used.
-    pub fn new(profile: Channel, bearer: &Bearer) -> Self {
+    /// A client that calls it that way.
+    pub fn new(profile: Way, bearer: &Bearer) -> Self {
         Self(ServiceParametersServiceClient::with_interceptor(profile, bearer.clone()))
     }
 }

@@ -11,9 +11,9 @@ use roamline_proto::session::{
     GetSessionRequest, ListSessionsRequest, LogoutReason, LogoutRequest, Session, get_session_request,
     logout_request,
 };
+use roamline_serve::Way;
 use roamline_token::Bearer;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::sessions::{Ending, Sessions, Worn};
@@ -26,13 +26,13 @@ const PAGE: u32 = 1000;
 /// The session service, called with this service's own token.
 #[derive(Clone)]
 pub struct GrpcSessions {
-    client: SessionServiceClient<InterceptedService<Channel, Bearer>>,
+    client: SessionServiceClient<InterceptedService<Way, Bearer>>,
 }
 
 impl GrpcSessions {
-    /// A client over a channel that connects when it is first used.
-    pub fn new(channel: Channel, bearer: Bearer) -> Self {
-        Self { client: SessionServiceClient::with_interceptor(channel, bearer) }
+    /// A client that calls it that way.
+    pub fn new(way: Way, bearer: Bearer) -> Self {
+        Self { client: SessionServiceClient::with_interceptor(way, bearer) }
     }
 }
 

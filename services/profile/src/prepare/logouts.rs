@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::slice;
+use std::sync::Arc;
 
 use roamline_domain::catalogue::PhoneModel;
 use roamline_domain::directory::{DevicePool, Key, Kind, Phone, Resource};
@@ -10,6 +11,7 @@ use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::render::{EffectiveConfiguration, LogoutSource, looks_into, render_logout};
 use roamline_domain::{PhoneName, Violations};
 use roamline_proto::refusal::Refusal;
+use roamline_store::Stored;
 
 use super::records::{lamps, logout_profile, logout_settings, parameters};
 use super::refused::phone_not_found;
@@ -119,17 +121,17 @@ impl Profile {
         let keys: Vec<Key> = keys.into_iter().collect();
         let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let found = keys.into_iter().zip(found);
-        Ok(WornLoggedOut(found.filter_map(|(key, stored)| Some((key, stored?.resource))).collect()))
+        Ok(WornLoggedOut(found.filter_map(|(key, stored)| Some((key, stored?))).collect()))
     }
 }
 
 /// The logout profiles and device pools of several phones. One that was deleted a moment ago, between two reads, is
 /// missing: the phone then has its own settings, or no pool.
-struct WornLoggedOut(HashMap<Key, Resource>);
+struct WornLoggedOut(HashMap<Key, Arc<Stored>>);
 
 impl WornLoggedOut {
     fn source(&self, phone: &Phone) -> LogoutSource<'_> {
-        match logout_profile(phone).and_then(|key| self.0.get(&key)) {
+        match self.resource(logout_profile(phone)) {
             Some(Resource::LogoutProfile(profile)) => LogoutSource::Shared(profile),
             Some(Resource::UserDeviceProfile(profile)) => LogoutSource::Profile(profile),
             _ => LogoutSource::OwnSettings,
@@ -137,10 +139,14 @@ impl WornLoggedOut {
     }
 
     fn pool(&self, phone: &Phone) -> Option<&DevicePool> {
-        match device_pool(phone).and_then(|key| self.0.get(&key)) {
+        match self.resource(device_pool(phone)) {
             Some(Resource::DevicePool(pool)) => Some(pool),
             _ => None,
         }
+    }
+
+    fn resource(&self, key: Option<Key>) -> Option<&Resource> {
+        Some(&self.0.get(&key?)?.resource)
     }
 }
 

@@ -10,7 +10,7 @@ use roamline_domain::render::{Around, LogoutSource, looks_into};
 use roamline_domain::settings::DeviceSettings;
 use roamline_domain::{LineName, ProfileName};
 use roamline_proto::refusal::Refusal;
-use roamline_store::{ListQuery, Stored};
+use roamline_store::{Found, ListQuery, Stored};
 
 use crate::read::etag;
 use crate::record::Record;
@@ -53,7 +53,7 @@ impl Profile {
         Ok(Records {
             default: only(&found),
             shared: only(&found),
-            profiles: found.iter().flatten().filter_map(of_stored::<UserDeviceProfile>).collect(),
+            profiles: present(&found).filter_map(of_stored::<UserDeviceProfile>).collect(),
         })
     }
 
@@ -83,7 +83,7 @@ impl Profile {
         let keys: Vec<Key> = keys.into_iter().collect();
         let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let mut around = Around::new(parameters);
-        found.into_iter().flatten().for_each(|stored| around.add(stored.resource));
+        present(&found).for_each(|stored| around.add(stored.resource.clone()));
         for number in lamps {
             self.partitioned_line(number, &mut around).await?;
         }
@@ -128,17 +128,21 @@ pub(super) fn lamps<'a>(settings: &[&'a DeviceSettings]) -> BTreeSet<&'a str> {
     dials.filter(|dial| dial.busy_lamp).map(|dial| dial.number.as_str()).collect()
 }
 
+fn present(found: &[Found]) -> impl Iterator<Item = &Stored> {
+    found.iter().flatten().map(AsRef::as_ref)
+}
+
 fn of_stored<R: Record + Clone>(stored: &Stored) -> Option<R> {
     R::of_resource(&stored.resource).cloned()
 }
 
 /// The first record of that kind.
-pub(super) fn only<R: Record + Clone>(found: &[Option<Stored>]) -> Option<R> {
-    found.iter().flatten().find_map(of_stored)
+pub(super) fn only<R: Record + Clone>(found: &[Found]) -> Option<R> {
+    present(found).find_map(of_stored)
 }
 
 /// The parameters in force and their etag: those stored, or the defaults.
-pub(super) fn parameters(found: &[Option<Stored>]) -> (ServiceParameters, String) {
-    let stored = found.iter().flatten().find_map(|stored| Some((of_stored(stored)?, etag(stored.version))));
+pub(super) fn parameters(found: &[Found]) -> (ServiceParameters, String) {
+    let stored = present(found).find_map(|stored| Some((of_stored(stored)?, etag(stored.version))));
     stored.unwrap_or_else(|| (ServiceParameters::default(), etag(0)))
 }
