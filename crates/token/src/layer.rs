@@ -70,6 +70,9 @@ fn disbelieved(error: TokenError) -> Refusal {
         TokenError::KeysUnavailable => {
             Refusal::new(ErrorReason::ServiceUnavailable, error.to_string()).with("service", "auth")
         }
+        TokenError::IssuerUnavailable => {
+            Refusal::new(ErrorReason::ServiceUnavailable, error.to_string()).with("service", "token issuer")
+        }
         _ => Refusal::new(ErrorReason::TokenInvalid, error.to_string()),
     }
 }

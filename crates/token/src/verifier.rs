@@ -17,14 +17,15 @@ use crate::Now;
 use crate::caller::Caller;
 use crate::claims::{Claims, kind_named};
 use crate::key_box::{KeyBox, KeySource};
+use crate::outside::{Outside, SsoConfig, SsoError, Terms, UserIdOf};
 use crate::revocations::{RevocationSource, Revocations};
 
 /// The longest token that is looked at.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// How far the clocks of two machines may be apart, where nobody says otherwise.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 /// Tokens whose signatures are remembered.
-const REMEMBERED: usize = 20_000;
+pub(crate) const REMEMBERED: usize = 20_000;
 /// How often the keys are fetched before anybody asks for one.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
 
@@ -52,9 +53,37 @@ pub enum TokenError {
     /// The key is not known here and the published ones cannot be fetched now.
     #[error("the keys that verify tokens cannot be fetched")]
     KeysUnavailable,
+    /// Not signed with a key that its issuer, one outside of the cluster, publishes, or in a way that it may not sign.
+    #[error("the token was not signed by its issuer")]
+    BadSignature,
+    /// Its issuer made it for somebody else.
+    #[error("the token is for another audience")]
+    WrongAudience,
+    /// An ID token, a refresh token, or another one that its issuer gives out.
+    #[error("the token is no access token")]
+    NotForAccess,
+    /// Good only together with a proof that is not looked at here.
+    #[error("the token is bound to a key, and no bearer token")]
+    Bound,
+    /// Its issuer gave it without the scope that is asked for.
+    #[error("the token lacks the scope that its issuer must give")]
+    LacksScope,
+    /// It names nobody, or by a name that no user can have.
+    #[error("the token names nobody who can be a user here")]
+    NoUser,
+    /// Issued longer ago than the operator allows.
+    #[error("the token was issued too long ago")]
+    TooOld,
+    /// Its issuer does not know it, or no more.
+    #[error("the token is not active, says its issuer")]
+    Inactive,
+    /// Its issuer cannot be asked now, and what is known of it does not suffice.
+    #[error("the issuer of the token cannot be reached")]
+    IssuerUnavailable,
 }
 
-/// Verifies tokens of one issuer for one cluster, and for services of it.
+/// Verifies tokens of one issuer for one cluster, and for services of it; and, where there are any, those of issuers
+/// outside of the cluster.
 pub struct Verifier {
     validation: Validation,
     audience: String,
@@ -62,10 +91,22 @@ pub struct Verifier {
     keys: Arc<KeyBox>,
     revocations: Revocations,
     verified: Cache<Digest, Verified>,
+    outside: Option<Outside>,
+}
+
+/// Fetches the keys of a verifier anew, so that one that is published no more is believed no more.
+#[derive(Clone)]
+pub struct KeyRefresher(Arc<KeyBox>);
+
+impl KeyRefresher {
+    /// Fetches them; where that fails, those from before stay.
+    pub async fn refresh(&self) {
+        self.0.refresh().await;
+    }
 }
 
 /// The SHA-256 of a token.
-type Digest = [u8; 32];
+pub(crate) type Digest = [u8; 32];
 
 /// A token whose signature, issuer and audience are good.
 #[derive(Clone)]
@@ -97,6 +138,7 @@ impl Verifier {
             keys: Arc::new(KeyBox::new(source)),
             revocations: Revocations::new(),
             verified: Cache::new(REMEMBERED),
+            outside: None,
         }
     }
 
@@ -120,6 +162,28 @@ impl Verifier {
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = revocations;
         self
+    }
+
+    /// Believes tokens of these issuers, too, within the leeway and the revocations that it has now. `user_id` makes a user
+    /// of whom they name.
+    ///
+    /// # Errors
+    /// When they are configured in a way that cannot be.
+    pub fn with_outside(mut self, config: &SsoConfig, user_id: UserIdOf) -> Result<Self, SsoError> {
+        let terms = Terms { leeway: self.leeway, revocations: self.revocations.clone() };
+        self.outside = Some(Outside::new(config, user_id, &terms)?);
+        Ok(self)
+    }
+
+    /// Fetches the keys of issuers outside of the cluster before anybody needs them, without end. Somebody has to run it.
+    pub fn follow_outside(&self, now: Now) -> impl Future<Output = ()> + Send + 'static {
+        let following = self.outside.as_ref().map(|outside| outside.follow(now));
+        async move {
+            match following {
+                Some(following) => following.await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Follows the revocations that `source` tells, and fetches the keys now and then before anybody needs one, without
@@ -146,7 +210,12 @@ impl Verifier {
         }
     }
 
-    /// The claims of a token that is good at `now`, give or take the leeway.
+    /// For whoever knows when the keys have changed.
+    pub fn key_refresher(&self) -> KeyRefresher {
+        KeyRefresher(Arc::clone(&self.keys))
+    }
+
+    /// The claims of a token of this cluster that is good at `now`, give or take the leeway.
     ///
     /// # Errors
     /// Why it is not believed.
@@ -164,6 +233,9 @@ impl Verifier {
         now: Timestamp,
         source: Option<SocketAddr>,
     ) -> Result<Caller, TokenError> {
+        if let Some(other) = self.outside.as_ref().and_then(|outside| outside.verifier_of(token)) {
+            return other.caller(token, now, source).await;
+        }
         let known = self.known(token, now).await?;
         Ok(Caller { name: known.claims.sub.clone(), kind: known.kind, scopes: known.scopes.clone(), source })
     }
@@ -227,7 +299,7 @@ pub(crate) fn audience_of(cluster: &str, service: &str) -> String {
     format!("{cluster}/{service}")
 }
 
-fn digest(token: &str) -> Digest {
+pub(crate) fn digest(token: &str) -> Digest {
     let mut bytes = Digest::default();
     bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     bytes

@@ -9,6 +9,7 @@ use roamline_serve::ServeConfig;
 use roamline_serve::config::ConfigError;
 use roamline_serve::telemetry::Format;
 use roamline_session::SessionConfig;
+use roamline_token::SsoConfig;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub store: StoreConfig,
     pub redis: RedisConfig,
     pub auth: AuthConfig,
+    pub sso: SsoConfig,
     pub session: SessionConfig,
     pub services: ServicesConfig,
     pub log: LogConfig,

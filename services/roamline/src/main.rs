@@ -88,6 +88,7 @@ fn configure(command: Command) -> anyhow::Result<(Config, Work)> {
     let place = command.place();
     let config = config::load(place.config.as_deref())?;
     config.server.check().context("server")?;
+    config.sso.check().context("sso")?;
     let data = match &place.data {
         Some(path) => path.clone(),
         None if command.keeps_data() => data_dir::default_path()?,

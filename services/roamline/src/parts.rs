@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use roamline_auth::{Auth, GrpcPolicy};
-use roamline_domain::ClusterId;
-use roamline_profile::{GrpcSessions, Profile};
-use roamline_serve::{Api, Ids, Outset};
+use roamline_domain::{ClusterId, UserId};
+use roamline_profile::{GrpcCredentials, GrpcSessions, Profile};
+use roamline_serve::{Api, Ids, Outset, Way};
 use roamline_session::{GrpcPeers, Session};
-use roamline_token::{Bearer, ServiceToken};
-use tonic::transport::Channel;
+use roamline_token::{Bearer, ServiceToken, Verifier};
 
 use crate::config::Config;
 use crate::stores::Stores;
@@ -35,20 +34,44 @@ pub(crate) fn signed(auth: &Auth, service: &str, Outset { clock, .. }: &Outset) 
 }
 
 /// Lets the auth service obey the credential policy that the profile service keeps.
-pub(crate) fn obey_policy(auth: &Auth, profile: Channel, bearer: &Bearer, Outset { tasks, .. }: &Outset) {
+pub(crate) fn obey_policy(auth: &Auth, profile: Way, bearer: &Bearer, Outset { tasks, .. }: &Outset) {
     auth.follow(Arc::new(GrpcPolicy::new(profile, bearer)), tasks);
 }
 
-/// The profile service, which asks the session service who wears what.
+/// Believes tokens of the issuers outside of the cluster, too, that the configuration names.
+///
+/// # Errors
+/// When they are configured in a way that cannot be.
+pub(crate) fn believing_outside(
+    verifier: Verifier,
+    config: &Config,
+    Outset { clock, tasks, .. }: &Outset,
+) -> anyhow::Result<Verifier> {
+    if config.sso.issuers.is_empty() {
+        return Ok(verifier);
+    }
+    let user_id = |name: &str| name.to_ascii_lowercase().parse::<UserId>().ok().map(String::from);
+    let verifier = verifier.with_outside(&config.sso, user_id).context("sso")?;
+    let (following, stopping) = (verifier.follow_outside(clock.reader()), tasks.stopping());
+    tasks.spawn("keys of issuers", async move {
+        let _: Option<()> = stopping.run_until_cancelled(following).await;
+    });
+    Ok(verifier)
+}
+
+/// The profile service, which asks the session service who wears what, and has the auth service delete the credentials of
+/// users who are deleted.
 pub(crate) fn add_profile(
     api: &mut Api,
     stores: &Stores,
-    session: Channel,
+    (session, auth): (Way, Way),
     bearer: Bearer,
     Outset { clock, tasks, .. }: &Outset,
 ) {
+    let credentials = Arc::new(GrpcCredentials::new(auth, bearer.clone()));
     let sessions = Arc::new(GrpcSessions::new(session, bearer));
-    let profile = Profile::new(stores.database.clone(), clock.clone()).with_sessions(sessions);
+    let profile = Profile::new(stores.database.clone(), clock.clone());
+    let profile = profile.with_sessions(sessions).with_credentials(credentials);
     profile.clone().add_to(api);
     tasks.spawn("forgotten imports", async move {
         if let Err(error) = profile.discard_forgotten_imports().await {
@@ -62,7 +85,7 @@ pub(crate) fn add_session(
     api: &mut Api,
     config: &Config,
     stores: &Stores,
-    (profile, auth): (Channel, Channel),
+    (profile, auth): (Way, Way),
     bearer: &Bearer,
     Outset { clock, tasks, .. }: &Outset,
 ) {

@@ -89,6 +89,7 @@ async fn begin(
             part.session(auth, profile).await
         }
     };
+    let verifier = parts::believing_outside(verifier, config, &start.outset)?;
     let serving = start.serve(api, verifier).await?;
     stores.begun(&readiness).await;
     stores.look_after(&serving.outset);
@@ -113,23 +114,23 @@ impl Part<'_> {
             administrator::ensure(data, &auth, &self.start.addresses.api).await?;
         }
         let bearer = parts::signed(&auth, Role::Auth.name(), outset);
-        parts::obey_policy(&auth, profile, &bearer, outset);
+        parts::obey_policy(&auth, profile.into(), &bearer, outset);
         let mut api = Api::new();
         auth.add_to(&mut api);
         Ok((api, auth.verifier()))
     }
 
     async fn profile(&self, auth: Channel, session: Channel) -> (Api, Verifier) {
-        let (verifier, pass) = self.pass(auth).await;
-        let mut api = Api::new();
-        parts::add_profile(&mut api, self.stores, session, pass.bearer(), &self.start.outset);
+        let (verifier, pass) = self.pass(auth.clone()).await;
+        let (mut api, both) = (Api::new(), (session.into(), auth.into()));
+        parts::add_profile(&mut api, self.stores, both, pass.bearer(), &self.start.outset);
         pass.keep(&self.start.outset.tasks);
         (api, verifier)
     }
 
     async fn session(&self, auth: Channel, profile: Channel) -> (Api, Verifier) {
         let (verifier, pass) = self.pass(auth.clone()).await;
-        let (mut api, both) = (Api::new(), (profile, auth));
+        let (mut api, both) = (Api::new(), (profile.into(), auth.into()));
         parts::add_session(&mut api, self.config, self.stores, both, &pass.bearer(), &self.start.outset);
         pass.keep(&self.start.outset.tasks);
         (api, verifier)

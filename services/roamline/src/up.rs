@@ -1,12 +1,12 @@
 //! `roamline up`: every service in one process, on one port, over one store: an embedded one, or a PostgreSQL database,
-//! and a Redis for live sessions, that other such processes use, too. They speak gRPC to each other here as anywhere,
-//! but through a pipe that nobody else can reach.
+//! and a Redis for live sessions, that other such processes use, too. They send each other the messages of their contract
+//! here as anywhere, but without a connection.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use roamline_proto::auth::PrincipalKind;
-use roamline_serve::{Api, Listeners};
+use roamline_serve::{Api, Listeners, Way};
 use roamline_token::scopes_of;
 use tokio::time::interval;
 
@@ -48,23 +48,24 @@ async fn begin(
     let stores = Stores::open(places, &options.cluster_id, &readiness).await?;
     own(&mut data).await?;
 
-    let channel = addresses.inside.channel();
+    let way = Way::from(addresses.inside.clone());
     let auth = parts::auth(config, &stores, &options.cluster_id, outset).await?;
     administrator::ensure(&data, &auth, &addresses.api).await?;
     let bearer = |service: &str| parts::signed(&auth, service, outset);
-    parts::obey_policy(&auth, channel.clone(), &bearer("auth"), outset);
+    parts::obey_policy(&auth, way.clone(), &bearer("auth"), outset);
     let mut api = Api::new();
-    let both = (channel.clone(), channel.clone());
-    parts::add_session(&mut api, config, &stores, both, &bearer("session"), outset);
+    let both = || (way.clone(), way.clone());
+    parts::add_session(&mut api, config, &stores, both(), &bearer("session"), outset);
     auth.add_to(&mut api);
-    parts::add_profile(&mut api, &stores, channel.clone(), bearer("profile"), outset);
-    let serving = start.serve(api, auth.verifier()).await?;
+    parts::add_profile(&mut api, &stores, both(), bearer("profile"), outset);
+    let verifier = parts::believing_outside(auth.verifier(), config, outset)?;
+    let serving = start.serve(api, verifier).await?;
 
     // Signed when it is used: that the stores are begun may take long.
     let site = || {
         let kind = PrincipalKind::Administrator;
         let own = auth.signer().sign("roamline-up", kind, scopes_of(kind), clock.now(), BEGINNING)?;
-        anyhow::Ok(demo::Directory::new(channel.clone(), &own.token))
+        anyhow::Ok(demo::Directory::new(way.clone(), &own.token))
     };
     if options.demo {
         demo::load_if_empty(&site()?).await.context("the demo site cannot be loaded")?;
