@@ -9,6 +9,7 @@ mod client;
 mod clock;
 mod completions;
 mod credential;
+mod credential_policy;
 mod credentials;
 mod csv;
 mod declarative;

@@ -40,7 +40,8 @@ impl Rpc {
         if self.required_scope == PUBLIC || has(&self.required_scope) {
             return Some(Reach::Everything);
         }
-        self.admits.iter().filter(|(scope, _)| has(scope)).map(|(_, reach)| *reach).max()
+        let reached = self.admits.iter().filter(|(scope, _)| has(scope)).map(|(_, reach)| *reach);
+        reached.max_by_key(|reach| (*reach == Reach::Everything, *reach))
     }
 }
 
@@ -184,6 +185,8 @@ mod tests {
         assert_eq!(with(&["directory.read"]), None);
         assert_eq!(with(&["session.own"]), Some(Reach::Own));
         assert_eq!(with(&["session.team", "session.own"]), Some(Reach::Team));
+        assert_eq!(with(&["session.associated"]), Some(Reach::Associated));
+        assert_eq!(with(&["session.end", "session.associated"]), Some(Reach::Everything));
         assert_eq!(with(&["session.own", "session.manage"]), Some(Reach::Everything));
     }
 

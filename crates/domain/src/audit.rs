@@ -32,6 +32,8 @@ pub enum AuditKind {
     Pruned,
     /// A login whose record was deleted while its session goes on, told of again.
     LoginKept,
+    /// A refresh token was used again after it had been spent; the sign-in was ended.
+    RefreshTokenReused,
 }
 
 /// A SHA-256.

@@ -14,6 +14,8 @@ mod limits_tests;
 mod tests;
 
 use std::collections::HashSet;
+use std::fmt::Display;
+use std::hash::Hash;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, PhoneModel};
@@ -23,15 +25,16 @@ use crate::directory::{
     AddressingMode, DefaultDeviceProfile, Key, Line, LogoutProfile, Phone, Resource, User, UserDeviceProfile,
     UserLoginTime, logout_profile_tags,
 };
-use crate::name::{LineName, ModelName, RecordName};
+use crate::name::{LineName, ModelName};
 use crate::parameters::{LONGEST_LOGIN, ServiceParameters};
 use crate::settings::{DeviceSettings, LineKind, Protocol};
 use crate::violation::Violations;
 pub use known::{Known, LineFacts};
 use settings::{at_most, check_locale};
 
-/// The most teams that a user is in, and the most that he looks after.
-const MOST_TEAMS: usize = 50;
+/// The most teams that a user is in, the most that he looks after, and the most applications that are associated with a
+/// profile.
+const MOST_NAMES: usize = 50;
 
 /// What a resource is held against.
 struct Against<'a> {
@@ -122,6 +125,7 @@ fn check_profile(profile: &UserDeviceProfile, known: &Against<'_>, found: &mut V
     if let Some(space) = &profile.cross_cluster_calling_search_space {
         at_most("cross_cluster_calling_search_space", space, 50, found);
     }
+    check_names("applications", &profile.applications, found);
 }
 
 fn check_default(profile: &DefaultDeviceProfile, known: &Against<'_>, found: &mut Violations) {
@@ -195,18 +199,19 @@ fn check_user(user: &User, known: &Against<'_>, found: &mut Violations) {
     if let Some(line) = &user.primary_extension {
         known.line_exists("primary_extension", line, found);
     }
-    check_teams("teams", &user.teams, found);
-    check_teams("supervised_teams", &user.supervised_teams, found);
+    check_names("teams", &user.teams, found);
+    check_names("supervised_teams", &user.supervised_teams, found);
 }
 
-fn check_teams(field: &str, teams: &[RecordName], found: &mut Violations) {
-    if teams.len() > MOST_TEAMS {
-        found.add(field, "", format!("has {} teams, more than {MOST_TEAMS}", teams.len()));
+/// Names of what is no resource: not too many, and each once.
+fn check_names<N: Eq + Hash + Display>(field: &str, names: &[N], found: &mut Violations) {
+    if names.len() > MOST_NAMES {
+        found.add(field, "", format!("has {} names, more than {MOST_NAMES}", names.len()));
     }
     let mut seen = HashSet::new();
-    for (index, team) in teams.iter().enumerate() {
-        if !seen.insert(team) {
-            found.add(format!("{field}[{index}]"), "", format!("names {:?} again", team.as_str()));
+    for (index, name) in names.iter().enumerate() {
+        if !seen.insert(name) {
+            found.add(format!("{field}[{index}]"), "", format!("names \"{name}\" again"));
         }
     }
 }

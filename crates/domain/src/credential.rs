@@ -3,6 +3,7 @@
 mod age;
 mod allowance;
 mod attempts;
+mod own_policy;
 mod policy;
 mod role;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use age::MustChange;
 pub use allowance::Allowance;
 pub use attempts::{Attempts, KnownPlace, Tally, place_of};
+pub use own_policy::OwnPolicy;
 pub use policy::CredentialPolicy;
 pub use role::Role;
 

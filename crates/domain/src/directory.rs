@@ -277,6 +277,7 @@ mod tests {
             agent: None,
             login_user_id: None,
             cross_cluster_calling_search_space: None,
+            applications: Vec::new(),
         };
         let claim = Claim { space: "device", name: "SEP000DEDAB3566".into() };
         assert_eq!(Resource::UserDeviceProfile(profile).claims(), [claim]);

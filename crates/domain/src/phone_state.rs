@@ -229,6 +229,17 @@ pub struct EndedSession {
     pub note: String,
 }
 
+/// A session that goes on with its profile as it is now (DP-10).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshedSession {
+    /// The session.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Who asked for it.
+    #[serde(default, rename = "refreshed_by")]
+    pub actor: Actor,
+}
+
 /// What was asked for and refused. What it names is as it was sent, and need not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -275,7 +286,7 @@ pub enum SessionEvent {
     /// The phone shall wear something else, with nobody logging in or out.
     Redressed(PhoneName),
     /// A session goes on with its profile as it is now (DP-10).
-    Refreshed(Session),
+    Refreshed(RefreshedSession),
     /// Something was refused (EV-1).
     Refused(Refused),
 }
@@ -284,9 +295,8 @@ impl SessionEvent {
     /// The phone it is about.
     pub fn phone(&self) -> &PhoneName {
         match self {
-            Self::LoggedIn(session) | Self::LogoutPending(session) | Self::Refreshed(session) => {
-                &session.phone
-            }
+            Self::LoggedIn(session) | Self::LogoutPending(session) => &session.phone,
+            Self::Refreshed(refreshed) => &refreshed.session.phone,
             Self::LoggedOut(ended) => &ended.session.phone,
             Self::Redressed(phone) => phone,
             Self::Refused(refused) => &refused.phone,
@@ -296,9 +306,8 @@ impl SessionEvent {
     /// The session it is about, as it is then or was.
     pub fn session(&self) -> Option<&Session> {
         match self {
-            Self::LoggedIn(session) | Self::LogoutPending(session) | Self::Refreshed(session) => {
-                Some(session)
-            }
+            Self::LoggedIn(session) | Self::LogoutPending(session) => Some(session),
+            Self::Refreshed(refreshed) => Some(&refreshed.session),
             Self::LoggedOut(ended) => Some(&ended.session),
             Self::Redressed(_) | Self::Refused(_) => None,
         }

@@ -50,3 +50,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ev_1_a_refresh_told_of_without_its_actor_is_read_as_the_clusters_own() {
+    let state = crate::login::fixture::logged_in("SEP000DEDAB3566", "agent7", None);
+    let session = state.session.unwrap();
+    let before = serde_json::json!({ "refreshed": session });
+    let read: SessionEvent = serde_json::from_value(before).unwrap();
+    let told = RefreshedSession { session: session.clone(), actor: Actor::default() };
+    assert_eq!(read, SessionEvent::Refreshed(told));
+    let actor = Actor { name: "administrator".into(), ..Actor::default() };
+    let event = SessionEvent::Refreshed(RefreshedSession { session: session.clone(), actor });
+    let written = serde_json::to_value(&event).unwrap();
+    assert_eq!(serde_json::from_value::<SessionEvent>(written.clone()).unwrap(), event);
+    let by_before: Session = serde_json::from_value(written["refreshed"].clone()).unwrap();
+    assert_eq!(by_before, session, "who reads it without knowing of the actor finds the session");
+}

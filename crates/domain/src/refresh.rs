@@ -4,7 +4,7 @@
 use crate::login::{Held, Rendering};
 use crate::logout::NotLoggedIn;
 use crate::name::{LineName, PhoneName, SessionId, UserId};
-use crate::phone_state::{Actions, PhoneState, Session, SessionEvent};
+use crate::phone_state::{Actions, Actor, PhoneState, RefreshedSession, Session, SessionEvent};
 
 /// A session, and its profile as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Refresh {
     pub epoch: u64,
     /// What the directory makes of it now.
     pub rendering: Rendering,
+    /// Who asks for it.
+    pub actor: Actor,
 }
 
 /// Why a session cannot be refreshed. It goes on as it is then.
@@ -104,7 +106,8 @@ pub fn decide_refresh(held: &Held, refresh: &Refresh) -> Result<Option<Refreshed
     if redressed {
         after.generation = state.generation;
     }
-    let event = SessionEvent::Refreshed(after.told());
+    let event =
+        SessionEvent::Refreshed(RefreshedSession { session: after.told(), actor: refresh.actor.clone() });
     state.session = Some(after);
     Ok(Some(Refreshed { state, event, redressed }))
 }
@@ -148,6 +151,7 @@ mod tests {
                 idle_limit: session.idle_limit,
                 logout_configuration: session.logout_configuration,
             },
+            actor: Actor { name: "administrator".into(), ..Actor::default() },
         }
     }
 
@@ -192,7 +196,8 @@ mod tests {
             );
             assert_eq!((after.epoch, &after.actor), (before.epoch, &before.actor));
             assert_eq!(after.next_logout().unwrap().at, at(0), "the new idle limit holds at once");
-            assert_eq!(done.event, SessionEvent::Refreshed(done.state.session.unwrap().told()));
+            let told = RefreshedSession { session: after.told(), actor: refresh.actor };
+            assert_eq!(done.event, SessionEvent::Refreshed(told), "EV-1: who asked for it");
         }
     }
 

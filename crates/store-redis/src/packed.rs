@@ -10,7 +10,7 @@ use prost::Message;
 use roamline_domain::deadline::PendingLogout;
 use roamline_domain::phone_state::{
     Actions, Actor, AgentState, Asked, Configuration, EndedSession, HookState, LogoutReason, PhoneState,
-    Refused, Session, SessionEvent,
+    RefreshedSession, Refused, Session, SessionEvent,
 };
 use roamline_domain::{LineName, PhoneName, SessionId};
 
@@ -60,10 +60,14 @@ pub(crate) fn to_phone(phone: PhoneName, epoch: u64, packed: &[u8]) -> Result<Ph
 
 /// An event. Renderings are not in events.
 pub(crate) fn from_event(event: &SessionEvent) -> Vec<u8> {
+    let refreshed_by = match event {
+        SessionEvent::Refreshed(refreshed) => Some(pack_actor(&refreshed.actor)),
+        _ => None,
+    };
     let kind = match event {
         SessionEvent::LoggedIn(session) => Kind::LoggedIn(pack_session(session)),
         SessionEvent::LogoutPending(session) => Kind::LogoutPending(pack_session(session)),
-        SessionEvent::Refreshed(session) => Kind::Refreshed(pack_session(session)),
+        SessionEvent::Refreshed(refreshed) => Kind::Refreshed(pack_session(&refreshed.session)),
         SessionEvent::LoggedOut(EndedSession { session, reason, at, actor, epoch, note }) => {
             Kind::LoggedOut(PackedEnd {
                 session: pack_session(session),
@@ -90,15 +94,19 @@ pub(crate) fn from_event(event: &SessionEvent) -> Vec<u8> {
             })
         }
     };
-    PackedEvent { kind: Some(kind) }.encode_to_vec()
+    PackedEvent { kind: Some(kind), refreshed_by }.encode_to_vec()
 }
 
 pub(crate) fn to_event(packed: &[u8]) -> Result<SessionEvent, Cause> {
-    let kind = PackedEvent::decode(packed)?.kind.ok_or("it is of a kind that is not known")?;
+    let PackedEvent { kind, refreshed_by } = PackedEvent::decode(packed)?;
+    let kind = kind.ok_or("it is of a kind that is not known")?;
     Ok(match kind {
         Kind::LoggedIn(session) => SessionEvent::LoggedIn(unpack_session(session, None)?),
         Kind::LogoutPending(session) => SessionEvent::LogoutPending(unpack_session(session, None)?),
-        Kind::Refreshed(session) => SessionEvent::Refreshed(unpack_session(session, None)?),
+        Kind::Refreshed(session) => SessionEvent::Refreshed(RefreshedSession {
+            session: unpack_session(session, None)?,
+            actor: refreshed_by.map(unpack_actor).unwrap_or_default(),
+        }),
         Kind::Redressed(phone) => SessionEvent::Redressed(record::to_name(&phone)?),
         Kind::LoggedOut(PackedEnd { session, reason, at, actor, epoch, note }) => {
             SessionEvent::LoggedOut(EndedSession {

@@ -87,9 +87,8 @@ pub(crate) fn event_from_row(row: session_event::Model) -> Result<StoredEvent, S
 
 fn session_of(event: &mut SessionEvent) -> Option<&mut Session> {
     match event {
-        SessionEvent::LoggedIn(session)
-        | SessionEvent::LogoutPending(session)
-        | SessionEvent::Refreshed(session) => Some(session),
+        SessionEvent::LoggedIn(session) | SessionEvent::LogoutPending(session) => Some(session),
+        SessionEvent::Refreshed(refreshed) => Some(&mut refreshed.session),
         SessionEvent::LoggedOut(ended) => Some(&mut ended.session),
         SessionEvent::Redressed(_) | SessionEvent::Refused(_) => None,
     }

@@ -9,12 +9,12 @@ use roamline_proto::options::Reach;
 
 use crate::scope::{
     AUDIT_READ, CREDENTIAL_WRITE, CREDENTIAL_WRITE_USERS, DIRECTORY_BACKUP, DIRECTORY_READ, DIRECTORY_WRITE,
-    KEY_ROTATE, PHONE_LINK, PROFILE_OWN, SERVICE, SESSION_MANAGE, SESSION_OWN, SESSION_PROXY, SESSION_READ,
-    SESSION_TEAM,
+    KEY_ROTATE, PHONE_LINK, PROFILE_OWN, SERVICE, SESSION_ASSOCIATED, SESSION_MANAGE, SESSION_OWN,
+    SESSION_PROXY, SESSION_READ, SESSION_TEAM,
 };
 
 /// Every role, in the order in which tables show them.
-pub const ROLES: [Role; 9] = [
+pub const ROLES: [Role; 10] = [
     Role::Agent,
     Role::Supervisor,
     Role::Helpdesk,
@@ -22,6 +22,7 @@ pub const ROLES: [Role; 9] = [
     Role::Auditor,
     Role::Application,
     Role::PhoneLink,
+    Role::Cti,
     Role::Service,
     Role::Peer,
 ];
@@ -47,6 +48,7 @@ pub fn scopes(role: Role) -> &'static [&'static str] {
         Role::Auditor => &[SESSION_READ, DIRECTORY_READ, AUDIT_READ],
         Role::Application => &[SESSION_READ, SESSION_MANAGE, SESSION_PROXY, DIRECTORY_READ],
         Role::PhoneLink => &[PHONE_LINK, DIRECTORY_READ, SESSION_READ],
+        Role::Cti => &[SESSION_ASSOCIATED],
         Role::Service => SERVICE,
         Role::Peer | Role::Unspecified => &[],
     }
@@ -85,6 +87,7 @@ pub fn name(role: Role) -> &'static str {
         Role::Auditor => "auditor",
         Role::Application => "application",
         Role::PhoneLink => "phone-link",
+        Role::Cti => "cti",
         Role::Service => "service",
         Role::Peer => "peer",
     }
@@ -130,6 +133,14 @@ mod tests {
             assert!(!scopes(role).contains(&SESSION_PROXY), "{role:?}");
         }
         assert!(scopes(Role::Application).contains(&SESSION_PROXY));
+    }
+
+    #[test]
+    fn ev_4_an_application_that_follows_its_profiles_has_no_other_right() {
+        assert_eq!(scopes(Role::Cti), [SESSION_ASSOCIATED]);
+        for role in ROLES.into_iter().filter(|role| *role != Role::Cti) {
+            assert!(!scopes(role).contains(&SESSION_ASSOCIATED), "{role:?}");
+        }
     }
 
     #[test]

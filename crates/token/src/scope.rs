@@ -4,6 +4,9 @@
 pub const SESSION_OWN: &str = "session.own";
 /// Read and end the sessions of users in the teams that one supervises.
 pub const SESSION_TEAM: &str = "session.team";
+/// Read the sessions in which a profile is worn that one is associated with, and control their phones (EV-4). It helps
+/// applications alone.
+pub const SESSION_ASSOCIATED: &str = "session.associated";
 /// Read every session.
 pub const SESSION_READ: &str = "session.read";
 /// End every session.
@@ -30,12 +33,14 @@ pub const PHONE_LINK: &str = "phone.link";
 pub const DIRECTORY_RESOLVE: &str = "directory.resolve";
 /// For services: check a user's credential.
 pub const CREDENTIAL_VERIFY: &str = "credential.verify";
+/// For services: delete the credentials of users who are deleted.
+pub const CREDENTIAL_REMOVE: &str = "credential.remove";
 /// For services: end every session, and say why (DP-9).
 pub const SESSION_END: &str = "session.end";
 /// Read the audit trail.
 pub const AUDIT_READ: &str = "audit.read";
 
-/// What the token of a service carries: what a login is about, the service parameters (SP-21), credentials, and the
-/// sessions that stand in the way of a deletion (DP-9).
+/// What the token of a service carries: what a login is about, the service parameters (SP-21), credentials, also those
+/// of users who are deleted, and the sessions that stand in the way of a deletion (DP-9).
 pub const SERVICE: &[&str] =
-    &[DIRECTORY_RESOLVE, DIRECTORY_READ, CREDENTIAL_VERIFY, SESSION_READ, SESSION_END];
+    &[DIRECTORY_RESOLVE, DIRECTORY_READ, CREDENTIAL_VERIFY, CREDENTIAL_REMOVE, SESSION_READ, SESSION_END];

@@ -45,6 +45,7 @@ fn decided_reach(word: &str) -> Option<Reach> {
         "own" => Some(Reach::Own),
         "team" => Some(Reach::Team),
         "users" => Some(Reach::Users),
+        "associated" => Some(Reach::Associated),
         "yes" => Some(Reach::Everything),
         other => panic!("{other:?} is no decision"),
     }
@@ -111,7 +112,7 @@ impl Door {
 fn kind_of(role: Role) -> PrincipalKind {
     match role {
         Role::Administrator => PrincipalKind::Administrator,
-        Role::Application => PrincipalKind::Application,
+        Role::Application | Role::Cti => PrincipalKind::Application,
         Role::PhoneLink => PrincipalKind::PhoneLink,
         Role::Service | Role::Peer | Role::Unspecified => PrincipalKind::Unspecified,
         Role::Agent | Role::Supervisor | Role::Helpdesk | Role::Auditor => PrincipalKind::User,

@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use roamline_domain::PhoneName;
 use roamline_domain::audit::{AuditRecord, EventMark};
-use roamline_domain::phone_state::{Session, SessionEvent};
+use roamline_domain::phone_state::{RefreshedSession, Session, SessionEvent};
 use roamline_serve::metrics::Gauge;
 use roamline_store::{
     AuditError, AuditPlace, AuditStep, AuditStore, EventsError, SessionStore, StoreError, StoredEvent,
@@ -288,7 +288,7 @@ impl Sessions {
         match event {
             SessionEvent::LoggedIn(session)
             | SessionEvent::LogoutPending(session)
-            | SessionEvent::Refreshed(session) => {
+            | SessionEvent::Refreshed(RefreshedSession { session, .. }) => {
                 self.live.insert(session.phone.clone(), session.told());
             }
             SessionEvent::LoggedOut(out) => {

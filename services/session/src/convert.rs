@@ -15,7 +15,7 @@ use roamline_domain::parameters::{
 use roamline_domain::phone_state::{
     Actor, AgentState, Configuration, EndedSession, LogoutReason, PhoneState, Session,
 };
-use roamline_domain::{PhoneName, ProfileName, UserId, Violations};
+use roamline_domain::{LineName, PhoneName, ProfileName, UserId, Violations};
 use roamline_proto::auth::credential;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{self, EffectiveConfiguration};
@@ -315,6 +315,15 @@ pub(crate) fn remembered<M: prost::Message + Default>(answer: &[u8]) -> Result<M
 /// The rendering that a phone wears; absent for one that was told nothing yet.
 pub(crate) fn configuration(wears: &Configuration) -> Result<EffectiveConfiguration, Refusal> {
     EffectiveConfiguration::decode(wears.0.as_slice()).map_err(|error| corrupt("a phone's wear", &error))
+}
+
+/// The lines that a rendering has, in the order of its buttons.
+pub(crate) fn worn_lines(configuration: &EffectiveConfiguration) -> Vec<LineName> {
+    let lines = configuration.buttons.iter().filter_map(|button| match &button.carries {
+        Some(profile::button::Carries::Line(line)) => Some(&line.lines),
+        _ => None,
+    });
+    lines.flatten().filter_map(|line| line.parse().ok()).collect()
 }
 
 fn corrupt(what: &str, error: &prost::DecodeError) -> Refusal {

@@ -6,7 +6,9 @@
 
 mod agent_state;
 mod asker;
+mod associated;
 mod audit;
+mod believed;
 mod config;
 mod convert;
 mod decide;
@@ -23,6 +25,7 @@ mod peers;
 mod personal;
 mod phone_link;
 mod phone_links;
+mod reach;
 mod read;
 mod readers;
 mod recovery;
@@ -86,6 +89,7 @@ pub(crate) struct Core {
     refusals: refused::Gate,
     logout_all: logout_all::Running,
     recalled_teams: team::Recalled,
+    recalled_associations: associated::Recalled,
     parameters: ArcSwap<ServiceParameters>,
     /// The daily logout times as the directory last told them; `None` before the first time.
     daily: ArcSwapOption<DailyLogouts>,
@@ -123,6 +127,7 @@ impl Session {
             refusals: refused::Gate::default(),
             logout_all: logout_all::Running::default(),
             recalled_teams: team::Recalled::default(),
+            recalled_associations: associated::Recalled::default(),
             parameters: ArcSwap::default(),
             daily: ArcSwapOption::default(),
             scheduled: Mutex::default(),

@@ -8,7 +8,7 @@ use roamline_domain::logout::{
 };
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::{self, EndedSession, LogoutReason, PhoneState, Session, SessionEvent};
-use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
+use roamline_domain::{PhoneName, RequestId, SessionId};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -18,6 +18,7 @@ use roamline_token::{Caller, scope};
 use crate::asker::Asker;
 use crate::decide::Decided;
 use crate::login::unless_answered;
+use crate::reach::Reached;
 use crate::refused::What;
 use crate::{Core, LogoutFacts, refusal};
 
@@ -149,11 +150,11 @@ impl Core {
     ) -> Result<LoggedOut, Refusal> {
         let known = self.peers.prepare_logout(&ending.phone).await;
         let facts = self.facts_or_none(&ending.phone, known).await?;
-        let led = self.led_at(&ending.phone, &asker.caller).await?;
+        let lent = self.lent_at(&ending.phone, &asker.caller).await?;
         let out = self
             .decide(&About::phone(ending.phone.clone()), now, |loaded| {
                 let state = &loaded.held.phone;
-                allow(state, &ending.target, asker, led.as_ref())?;
+                allow(state, &ending.target, asker, lent.as_ref())?;
                 let reason = reason_for(ending.reason, state, asker);
                 let logout = Logout { reason, wears: facts.wears(), actor: asker.actor() };
                 let (insistence, phone_epoch) = (ending.insistence.clone(), ending.phone_epoch);
@@ -295,15 +296,15 @@ pub(crate) fn insistence(force: Option<Note>, caller: &Caller) -> Result<Insiste
     }
 }
 
-/// A caller ends his own session, that of a user whom he looks after (`led`), or anybody's with the scope session.manage,
-/// or session.end for services. A session named by its id must still be the phone's.
-fn allow(state: &PhoneState, target: &Target, asker: &Asker, led: Option<&UserId>) -> Result<(), Refusal> {
+/// A caller ends his own session, one that he reaches without being its user (`lent`), or anybody's with the scope
+/// session.manage, or session.end for services. A session named by its id must still be the phone's.
+fn allow(state: &PhoneState, target: &Target, asker: &Asker, lent: Option<&Reached>) -> Result<(), Refusal> {
     match (&state.session, target) {
         (Some(session), _) if !target.is(session) => Err(refusal::no_session(target)),
         (None, Target::Session(_)) => Err(refusal::no_session(target)),
         (Some(session), _) if !asker.owns(session) => {
             let wide = asker.caller.has(scope::SESSION_MANAGE) || asker.caller.has(scope::SESSION_END);
-            let may = wide || led == Some(&session.user);
+            let may = wide || lent.is_some_and(|lent| lent.takes(session));
             if may { Ok(()) } else { Err(refusal::scope_missing(scope::SESSION_MANAGE)) }
         }
         _ => Ok(()),

@@ -19,8 +19,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::asker::Asker;
 use crate::logout::{Ending, Target, reason};
+use crate::reach::Within;
 use crate::refused::What;
-use crate::team::Within;
 use crate::watch::server_stops;
 use crate::{Core, refusal};
 
@@ -246,9 +246,8 @@ impl Core {
             after = page.last().map(|state| state.phone.clone());
             let mut sessions: Vec<_> = page.into_iter().filter_map(|state| state.session).collect();
             sessions.retain(|session| profile.is_none_or(|profile| session.profile == *profile));
-            let users = sessions.iter().map(|session| &session.user).collect();
-            let led = self.led(within.led_by.as_ref(), users).await?;
-            sessions.retain(|session| led.takes(&session.user));
+            let reached = self.reached(within.bound.as_ref(), sessions.iter().collect()).await?;
+            sessions.retain(|session| reached.takes(session));
             found.extend(sessions.into_iter().map(|session| (session.phone, session.id)));
             if is_last {
                 return Ok(found);

@@ -102,7 +102,7 @@ async fn lo_8_who_may_not_end_everybodys_sessions_locks_out_no_administrator_and
 #[tokio::test(start_paused = true)]
 async fn cc_9_and_lo_8_agents_at_work_are_left_alone_and_counted_unless_it_is_forced() {
     let (core, _tasks) = with_sessions(3).await;
-    core.report_agent_state(&"user1".parse().unwrap(), AgentState::Talking).await.unwrap();
+    core.report_agent_state(&"user1".parse().unwrap(), AgentState::Talking, None).await.unwrap();
     let told: Vec<_> = run(&core, everybody(10), administrator()).await.unwrap().collect().await;
     let last = told.last().unwrap().as_ref().unwrap();
     assert_eq!((last.total, last.ended, last.busy), (3, 2, 1));
@@ -120,7 +120,7 @@ async fn ev_1_every_refusal_of_a_logout_of_many_sessions_is_told_of_by_itself() 
     let (core, _tasks) = with_sessions(120).await;
     for number in 0..120 {
         let user = format!("user{number}").parse().unwrap();
-        core.report_agent_state(&user, AgentState::Ready).await.unwrap();
+        core.report_agent_state(&user, AgentState::Ready, None).await.unwrap();
     }
     let told: Vec<_> = run(&core, everybody(1000), administrator()).await.unwrap().collect().await;
     assert_eq!(told.last().unwrap().as_ref().unwrap().busy, 120);

@@ -7,7 +7,7 @@ use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
+use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, UserId};
 use roamline_proto::auth::Credential;
 use roamline_proto::profile::Finding;
 use roamline_proto::refusal::Refusal;
@@ -116,6 +116,18 @@ pub trait Peers: Send + Sync + 'static {
     /// The directory cannot be reached.
     async fn teams(&self, users: &[UserId]) -> Result<Vec<Teams>, Refusal> {
         Ok(vec![Teams::default(); users.len()])
+    }
+
+    /// Those of the profiles that the application is associated with (EV-4). At most 1,000 profiles at once.
+    ///
+    /// # Errors
+    /// The directory cannot be reached.
+    async fn associated(
+        &self,
+        _application: &PrincipalName,
+        _profiles: &[ProfileName],
+    ) -> Result<Vec<ProfileName>, Refusal> {
+        Ok(Vec::new())
     }
 
     /// Whether the credential is the user's.

@@ -9,14 +9,14 @@ use roamline_proto::refusal::Refusal;
 use roamline_token::Caller;
 
 use crate::logout::Target;
-use crate::team::Within;
+use crate::reach::Within;
 use crate::whereabouts::Filter;
 use crate::{Core, refusal};
 
 /// Phones read at once.
 const AT_ONCE: usize = 32;
-/// Sessions looked through at once for those of a supervisor's teams.
-const LED_PAGE: usize = 1000;
+/// Sessions looked through at once for those that the caller reaches.
+const BOUND_PAGE: usize = 1000;
 
 impl Core {
     /// The phone that holds the session. What is not the caller's own, and not his to read, is not there for him.
@@ -27,7 +27,7 @@ impl Core {
         }
         .map_err(|error| refusal::store(&error))?;
         let seen = match found.as_ref().and_then(|state| state.session.as_ref()) {
-            Some(session) => self.sees(caller, &session.user).await?,
+            Some(session) => self.sees(caller, session).await?,
             None => false,
         };
         found.filter(|_| seen).ok_or_else(|| match target {
@@ -47,8 +47,8 @@ impl Core {
         after: Option<PhoneName>,
         limit: u32,
     ) -> Result<Vec<PhoneState>, Refusal> {
-        let Within { user, led_by } = within;
-        if profile.is_none() && led_by.is_none() {
+        let Within { user, bound } = within;
+        if profile.is_none() && bound.is_none() {
             let page = self.store.list(user.as_ref(), after.as_ref(), limit).await;
             return page.map_err(|error| refusal::store(&error));
         }
@@ -59,17 +59,17 @@ impl Core {
         let mut found = Vec::new();
         while found.len() < most {
             // Those that ended meanwhile make room for the next ones.
-            let size = if led_by.is_some() { LED_PAGE } else { most - found.len() };
+            let size = if bound.is_some() { BOUND_PAGE } else { most - found.len() };
             let mut page: Vec<_> = rest.by_ref().take(size).collect();
             if page.is_empty() {
                 break;
             }
-            let led = self.led(led_by.as_ref(), page.iter().map(|session| &session.user).collect()).await?;
-            page.retain(|session| led.takes(&session.user));
+            let reached = self.reached(bound.as_ref(), page.iter().map(AsRef::as_ref).collect()).await?;
+            page.retain(|session| reached.takes(session));
             let states = iter(page).map(|session| async move { self.store.phone(&session.phone).await });
             let states: Result<Vec<_>, _> = states.buffered(AT_ONCE).try_collect().await;
             let states = states.map_err(|error| refusal::store(&error))?;
-            let wears = |live: &Session| filter.takes(live) && led.takes(&live.user);
+            let wears = |live: &Session| filter.takes(live) && reached.takes(live);
             found.extend(
                 states.into_iter().flatten().filter(|state| state.session.as_ref().is_some_and(wears)),
             );

@@ -43,7 +43,8 @@ impl Core {
         let epoch = before.as_ref().map_or(0, |state| state.epoch);
         let live = before.and_then(|state| state.session).filter(|session| target.is(session));
         let session = live.ok_or_else(|| refusal::no_session(target))?;
-        if !asker.owns(&session) && !asker.caller.has(scope::SESSION_MANAGE) {
+        let may = asker.owns(&session) || asker.caller.has(scope::SESSION_MANAGE);
+        if !may && !self.controls(&asker.caller, &session).await? {
             return Err(refusal::scope_missing(scope::SESSION_MANAGE));
         }
         let facts = self.peers.prepare_login(phone, session.user.as_str(), Some(&session.profile)).await?;
@@ -51,7 +52,8 @@ impl Core {
         if let Some(refused) = prepared.contact_centre {
             return Err(refused);
         }
-        let refresh = Refresh { session: session.id, epoch, rendering: prepared.rendering };
+        let (rendering, actor) = (prepared.rendering, asker.actor());
+        let refresh = Refresh { session: session.id, epoch, rendering, actor };
         let about = About { phone: phone.clone(), user: None, acd_line: refresh.rendering.acd_line.clone() };
         self.decide(&about, self.clock.now(), |loaded| match decide_refresh(&loaded.held, &refresh) {
             Ok(None) => {

@@ -3,21 +3,27 @@
 //! A watch holds little but its place. A slow reader falls behind in the log, not in memory; one that falls behind
 //! what is kept is told so, as is everyone whose place was lost with the end of the log.
 
+mod lines;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures::Stream;
 use futures::stream::{StreamExt, TryStreamExt, iter, unfold};
+use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
-use roamline_domain::{PhoneName, UserId};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_token::Caller;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use crate::events::{Noted, Place, Seen, begin_anew};
+use crate::reach::Bound;
 use crate::whereabouts::Filter;
 use crate::{Core, refusal};
+
+pub(crate) use lines::PhoneLines;
 
 /// Sessions of a snapshot that are made ready at once.
 const SNAPSHOT_PAGE: usize = 500;
@@ -35,29 +41,39 @@ pub(crate) enum Message {
     Snapshot(Box<Session>, bool),
     SnapshotDone,
     Event(Arc<Noted>),
+    /// What the numbers on the phone are from now on.
+    PhoneLines(PhoneLines),
     Heartbeat,
+}
+
+/// What is followed.
+pub(crate) struct Asked {
+    pub filter: Filter,
+    /// What the caller reaches, by the directory as it is when something is told; `None` for everything.
+    pub bound: Option<Bound>,
+    /// Whom the numbers on the filter's phone are told, too (EV-4).
+    pub lines_for: Option<Caller>,
 }
 
 struct Watch {
     core: Arc<Core>,
-    filter: Filter,
-    /// The supervisor whose teams alone are followed.
-    led_by: Option<UserId>,
+    asked: Asked,
     log: u64,
     place: Place,
     /// What is left of the snapshot; `None` once it was told whole.
     snapshot: Option<VecDeque<Arc<Session>>>,
+    /// The numbers that were told last, and whether there may be others.
+    lines: Option<PhoneLines>,
+    lines_due: bool,
     ready: VecDeque<Told>,
     silent_since: Instant,
     ended: bool,
 }
 
-/// Follows the sessions that match, from a place or from a snapshot; of those such as `led_by` looks after, if he is
-/// given, by the teams as they are when each is told.
+/// Follows the sessions that are asked for, from a place or from a snapshot.
 pub(crate) async fn sessions(
     core: Arc<Core>,
-    filter: Filter,
-    led_by: Option<UserId>,
+    asked: Asked,
     resume: Option<Place>,
 ) -> Result<impl Stream<Item = Result<Told, Refusal>> + Send, Refusal> {
     let (log, place, snapshot) = match resume {
@@ -67,16 +83,26 @@ pub(crate) async fn sessions(
             (log, place, None)
         }
         None => {
-            let Seen { log, place, mut sessions } = core.events.matching(&filter).await?;
-            let led =
-                core.led(led_by.as_ref(), sessions.iter().map(|session| &session.user).collect()).await?;
-            sessions.retain(|session| led.takes(&session.user));
+            let Seen { log, place, mut sessions } = core.events.matching(&asked.filter).await?;
+            let seen = sessions.iter().map(AsRef::as_ref).collect();
+            let reached = core.reached(asked.bound.as_ref(), seen).await?;
+            sessions.retain(|session| reached.takes(session));
             (log, place, Some(sessions.into()))
         }
     };
     core.observe.watchers.add(1, &[("kind", "sessions")]);
-    let (ready, silent_since) = (VecDeque::new(), Instant::now());
-    let watch = Watch { core, filter, led_by, log, place, snapshot, ready, silent_since, ended: false };
+    let watch = Watch {
+        lines: None,
+        lines_due: asked.lines_for.is_some(),
+        core,
+        asked,
+        log,
+        place,
+        snapshot,
+        ready: VecDeque::new(),
+        silent_since: Instant::now(),
+        ended: false,
+    };
     Ok(unfold(watch, |mut watch| async move {
         let told = watch.next().await?;
         watch.ended = told.is_err();
@@ -110,6 +136,8 @@ impl Watch {
                 Err(begin_anew())
             } else if self.snapshot.is_some() {
                 self.read_snapshot().await
+            } else if self.lines_due {
+                self.read_lines().await
             } else if reached.sequence > self.place.sequence {
                 self.read_on().await
             } else {
@@ -156,7 +184,7 @@ impl Watch {
     }
 
     fn takes_all(&self) -> bool {
-        self.filter.is_all() && self.led_by.is_none()
+        self.asked.filter.is_all() && self.asked.bound.is_none()
     }
 
     /// The phones of a page that is one of all sessions.
@@ -196,19 +224,17 @@ impl Watch {
     /// Takes the next events; what is not for this watch moves its place all the same.
     async fn read_on(&mut self) -> Result<(), Refusal> {
         let events = self.core.events.after(self.log, &self.place).await?;
-        let users = match &self.led_by {
-            Some(_) => events.iter().filter_map(|event| Some(&event.stored.event.session()?.user)).collect(),
-            None => Vec::new(),
-        };
-        let led = self.core.led(self.led_by.as_ref(), users).await?;
+        let sessions = events.iter().filter_map(|event| event.stored.event.session()).collect();
+        let reached = self.core.reached(self.asked.bound.as_ref(), sessions).await?;
         for event in events {
             self.place = event.place();
             let told = match &event.stored.event {
                 SessionEvent::Redressed(_) | SessionEvent::Refused(_) => false,
                 other => other
                     .session()
-                    .is_some_and(|session| self.filter.takes(session) && led.takes(&session.user)),
+                    .is_some_and(|session| self.asked.filter.takes(session) && reached.takes(session)),
             };
+            self.lines_due |= self.may_change_lines(&event.stored.event);
             if told {
                 let worn = event.is_worn(self.core.store.as_ref()).await;
                 worn.map_err(|error| refusal::store(&error))?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
+use roamline_domain::phone_state::{PhoneState, RefreshedSession, Session, SessionEvent};
 use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
 
 /// Which sessions are asked for; nothing said is all of them.
@@ -50,7 +50,7 @@ impl Whereabouts {
         match event {
             SessionEvent::LoggedIn(session)
             | SessionEvent::LogoutPending(session)
-            | SessionEvent::Refreshed(session) => self.put(session),
+            | SessionEvent::Refreshed(RefreshedSession { session, .. }) => self.put(session),
             SessionEvent::LoggedOut(out) => {
                 let phone = &out.session.phone;
                 if self.sessions.get(phone).is_some_and(|live| live.id == out.session.id) {

@@ -51,6 +51,7 @@ pub(super) fn word(reach: Option<Reach>) -> &'static str {
         Some(Reach::Own) => "own",
         Some(Reach::Team) => "team",
         Some(Reach::Users) => "users",
+        Some(Reach::Associated) => "associated",
         Some(Reach::Everything) => "yes",
     }
 }

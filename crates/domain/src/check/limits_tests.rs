@@ -161,6 +161,10 @@ fn texts_of_every_resource_hold_their_limits() {
                 ..profile("p")
             })
         }),
+        bound("applications", "", 0..=50, |n| {
+            let applications = numbered(n).map(|name| name.parse().unwrap()).collect();
+            Resource::UserDeviceProfile(UserDeviceProfile { applications, ..profile("p") })
+        }),
         bound("description", "", 0..=128, |n| {
             Resource::DefaultDeviceProfile(DefaultDeviceProfile {
                 description: x(n),

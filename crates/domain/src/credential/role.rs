@@ -23,6 +23,9 @@ pub enum Role {
     Application,
     /// Is the link to phones.
     PhoneLink,
+    /// An application without the proxy right: follows the profiles that it is associated with, and controls the phones
+    /// on which they are worn (EV-4).
+    Cti,
 }
 
 impl Role {
@@ -46,7 +49,7 @@ impl Role {
                 matches!(kind, PrincipalKind::User | PrincipalKind::Administrator)
             }
             Self::Administrator => kind == PrincipalKind::Administrator,
-            Self::Application => kind == PrincipalKind::Application,
+            Self::Application | Self::Cti => kind == PrincipalKind::Application,
             Self::PhoneLink => matches!(kind, PrincipalKind::PhoneLink | PrincipalKind::Application),
         }
     }

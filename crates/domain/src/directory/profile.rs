@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{LineName, LogoutTag, ModelName, ProfileName, UserId};
+use crate::name::{LineName, LogoutTag, ModelName, PrincipalName, ProfileName, UserId};
 use crate::settings::{DeviceSettings, Protocol};
 
 /// How the peripheral gateway controls an agent's lines (CC-1).
@@ -53,6 +53,9 @@ pub struct UserDeviceProfile {
     pub login_user_id: Option<UserId>,
     /// Calling search space in a cross-cluster login.
     pub cross_cluster_calling_search_space: Option<String>,
+    /// The applications that are associated with it: they follow the sessions in which it is worn (EV-4).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<PrincipalName>,
 }
 
 /// What a user's profile for another model leaves to the phone's model (LI-5, DP-7).

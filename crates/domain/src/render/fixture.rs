@@ -45,6 +45,7 @@ pub(crate) fn profile(name: &str) -> UserDeviceProfile {
         agent: None,
         login_user_id: None,
         cross_cluster_calling_search_space: None,
+        applications: Vec::new(),
     }
 }
 

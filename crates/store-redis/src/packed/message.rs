@@ -139,6 +139,9 @@ pub(super) struct PackedRefusal {
 pub(super) struct PackedEvent {
     #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
     pub(super) kind: Option<Kind>,
+    /// Who asked for what `Refreshed` tells of. A release that did not know it told of the session alone.
+    #[prost(message, optional, tag = "7")]
+    pub(super) refreshed_by: Option<PackedActor>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]

@@ -99,7 +99,7 @@ fn every_kind_of_event_comes_back() {
         SessionEvent::LoggedOut(ended),
         SessionEvent::LogoutPending(session()),
         SessionEvent::Redressed(session().phone),
-        SessionEvent::Refreshed(session()),
+        SessionEvent::Refreshed(RefreshedSession { session: session(), actor: session().actor }),
         SessionEvent::Refused(refused),
     ] {
         assert_eq!(to_event(&from_event(&event)).unwrap(), event);
@@ -116,6 +116,17 @@ fn a_record_of_an_older_release_is_read() {
     let state = read(&old).unwrap();
     assert_eq!((state.generation, state.acknowledged, state.session), (41, 40, None));
     assert_eq!(state.last_user, Some("agent".parse().unwrap()));
+}
+
+/// It told of the session alone: the refresh is the cluster's then.
+#[test]
+fn ev_1_a_refresh_that_an_older_release_has_told_of_is_read_without_its_actor() {
+    let old = PackedEvent { kind: Some(Kind::Refreshed(pack_session(&session()))), refreshed_by: None };
+    let read = to_event(&old.encode_to_vec()).unwrap();
+    let told = RefreshedSession { session: session(), actor: Actor::default() };
+    assert_eq!(read, SessionEvent::Refreshed(told.clone()));
+    let new = from_event(&SessionEvent::Refreshed(RefreshedSession { actor: session().actor, ..told }));
+    assert!(new.starts_with(&old.encode_to_vec()), "an older release passes over what follows");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roamline_domain::PhoneName;
-use roamline_domain::phone_state::{Session, SessionEvent};
+use roamline_domain::phone_state::{Actor, RefreshedSession, Session, SessionEvent};
 use tokio::task::JoinSet;
 
 use super::fixture::{Agent, agent, at, change, log_in, log_out, phone, reply, since};
@@ -44,11 +44,14 @@ pub async fn events_have_places_from_1_without_gaps_in_the_order_of_commits(stor
     assert_eq!(events.into_iter().map(|event| event.event).collect::<Vec<_>>(), told);
 }
 
-/// Sessions and their ends come back as they were told.
+/// Sessions, their ends, and who refreshed them (EV-1) come back as they were told.
 pub async fn events_keep_every_field(store: Arc<impl SessionStore>) {
     let login = log_in(&store, 1, &agent(1).on_line(1).lasting(Duration::new(60, 5))).await;
     let mut logout = super::fixture::logout(store.load(&About::phone(phone(1))).await.unwrap());
     logout.events.push(SessionEvent::Redressed(phone(1)));
+    let actor = Actor { name: "admin".into(), source: "::1".into(), ..Actor::default() };
+    let session = login.events[0].session().unwrap().clone();
+    logout.events.push(SessionEvent::Refreshed(RefreshedSession { session, actor }));
     store.commit(logout.clone()).await.unwrap();
     let events = store.events(0, 10).await.unwrap().events;
     let event = |sequence, at, event: &SessionEvent| StoredEvent { sequence, at, event: event.clone() };
@@ -56,6 +59,7 @@ pub async fn events_keep_every_field(store: Arc<impl SessionStore>) {
         event(1, login.at, &login.events[0]),
         event(2, logout.at, &logout.events[0]),
         event(3, logout.at, &logout.events[1]),
+        event(4, logout.at, &logout.events[2]),
     ];
     assert_eq!(events, expected);
 }

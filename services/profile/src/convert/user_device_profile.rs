@@ -24,6 +24,10 @@ pub(crate) fn parse_user_device_profile(
     let brings = parse_settings(&mut found, "settings", from.settings.as_ref());
     let agent = from.agent.as_ref().and_then(|agent| parse_agent(&mut found, agent));
     let login_user_id = optional(&mut found, "login_user_id", &from.login_user_id);
+    let applications = from.applications.iter().enumerate();
+    let applications = applications
+        .filter_map(|(index, name)| found.take(format!("applications[{index}]"), name.parse()))
+        .collect();
     match name {
         Some(name) => found.none_or(UserDeviceProfile {
             name,
@@ -33,6 +37,7 @@ pub(crate) fn parse_user_device_profile(
             agent,
             login_user_id,
             cross_cluster_calling_search_space: given(&from.cross_cluster_calling_search_space),
+            applications,
         }),
         None => Err(found),
     }
@@ -79,6 +84,7 @@ pub(crate) fn user_device_profile(from: &UserDeviceProfile, etag: String) -> wir
             .clone()
             .unwrap_or_default(),
         owner_user_id: String::new(),
+        applications: from.applications.iter().map(ToString::to_string).collect(),
         etag,
     }
 }

@@ -62,6 +62,15 @@ impl RenderingService for Profile {
             service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
         }))
     }
+
+    async fn find_associated(
+        &self,
+        request: Request<wire::FindAssociatedRequest>,
+    ) -> Result<Response<wire::FindAssociatedResponse>, Status> {
+        let request = request.into_inner();
+        let found = self.find_associated(&request.application, request.profiles).await;
+        answer(found.map(|profiles| wire::FindAssociatedResponse { profiles }))
+    }
 }
 
 fn prepared_logout(

@@ -144,7 +144,10 @@ impl Body {
     pub(super) fn of(stored: &StoredEvent, event: Mark) -> Option<Self> {
         let body = match &stored.event {
             SessionEvent::LoggedIn(session) => Self::begun(AuditKind::Login, session, stored.at),
-            SessionEvent::Refreshed(session) => Self::begun(AuditKind::Refresh, session, stored.at),
+            SessionEvent::Refreshed(refreshed) => Self {
+                actor: Some(refreshed.actor.clone()),
+                ..Self::begun(AuditKind::Refresh, &refreshed.session, stored.at)
+            },
             SessionEvent::LogoutPending(session) => Self::pending(session, stored.at),
             SessionEvent::LoggedOut(out) => Self::ended(out, stored.at),
             SessionEvent::Refused(refused) => Self::refused(refused, stored.at),
@@ -193,8 +196,7 @@ impl Body {
 
     fn begun(kind: AuditKind, session: &Session, at: Timestamp) -> Self {
         Self {
-            // Who asked for a refresh is not known here; the session's actor is who logged in.
-            actor: (kind != AuditKind::Refresh).then(|| session.actor.clone()),
+            actor: Some(session.actor.clone()),
             deadlines: Some(Deadlines {
                 maximum_time: session.expires_at,
                 idle_seconds: session.idle_limit.map(|limit| limit.as_secs()),

@@ -99,6 +99,7 @@ fn kind(kind: AuditKind) -> wire::AuditKind {
         AuditKind::RebuildBegun => wire::AuditKind::RebuildBegun,
         AuditKind::Pruned => wire::AuditKind::Pruned,
         AuditKind::LoginKept => wire::AuditKind::LoginKept,
+        AuditKind::RefreshTokenReused => wire::AuditKind::RefreshTokenReused,
     }
 }
 
@@ -116,5 +117,6 @@ fn kind_of(kind: wire::AuditKind) -> Option<AuditKind> {
         wire::AuditKind::RebuildBegun => AuditKind::RebuildBegun,
         wire::AuditKind::Pruned => AuditKind::Pruned,
         wire::AuditKind::LoginKept => AuditKind::LoginKept,
+        wire::AuditKind::RefreshTokenReused => AuditKind::RefreshTokenReused,
     })
 }

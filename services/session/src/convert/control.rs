@@ -3,7 +3,7 @@
 use roamline_domain::logout::{AgentBusy, Note};
 use roamline_domain::parameters::AgentStateGuard;
 use roamline_domain::phone_state::AgentState;
-use roamline_domain::{UserId, Violations};
+use roamline_domain::{PrincipalName, UserId, Violations};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::profile::{self, Finding, FindingSeverity};
 use roamline_proto::refusal::Refusal;
@@ -15,6 +15,7 @@ use super::{agent_state, configuration, is_proxied, optional, phone, session, se
 use crate::asker::Asker;
 use crate::logout::Target;
 use crate::logout_all::{self, Progress, Turn};
+use crate::reach::application;
 use crate::refusal;
 
 /// Sessions a second where the caller does not say.
@@ -110,11 +111,14 @@ pub(crate) fn refresh_response(
     Ok(wire::RefreshSessionResponse { session: session_of(state), configuration, changed })
 }
 
-/// Whose state is reported, and what it is: a user reports for himself, and for others who has the scope.
+/// Whose state is reported, and what it is; with the application in whose reach it is noted, if the caller has no more.
+type Reported = (UserId, AgentState, Option<PrincipalName>);
+
+/// A user reports for himself, for others who has the scope, and an application where it is associated (EV-4).
 pub(crate) fn agent_state_request(
     request: &wire::ReportAgentStateRequest,
     caller: &Caller,
-) -> Result<(UserId, AgentState), Refusal> {
+) -> Result<Reported, Refusal> {
     let mut found = Violations::new();
     let is_user = caller.kind == PrincipalKind::User;
     let user = match request.user_id.as_str() {
@@ -128,10 +132,13 @@ pub(crate) fn agent_state_request(
     let state = reported(request.agent_state, &mut found);
     let (Some(user), Some(state)) = (user, state) else { return Err(refusal::invalid(found)) };
     let is_his_own = is_user && user.as_str() == caller.name;
-    if !is_his_own && !caller.has(scope::SESSION_MANAGE) {
-        return Err(refusal::scope_missing(scope::SESSION_MANAGE));
+    if is_his_own || caller.has(scope::SESSION_MANAGE) {
+        return Ok((user, state, None));
     }
-    Ok((user, state))
+    match application(caller) {
+        Some(application) => Ok((user, state, Some(application))),
+        None => Err(refusal::scope_missing(scope::SESSION_MANAGE)),
+    }
 }
 
 fn reported(number: i32, found: &mut Violations) -> Option<AgentState> {

@@ -15,7 +15,7 @@ use crate::events::{Mark, Place};
 use crate::phone_link::Report;
 use crate::phone_links::{Named, PhoneRefused, Said, ToPhones};
 use crate::refusal;
-use crate::watch::{Message, Told};
+use crate::watch::{Message, PhoneLines, Told};
 use crate::whereabouts::Filter;
 
 /// What a watch asks for, and the place from which it resumes.
@@ -26,6 +26,9 @@ pub(crate) fn watch_filter(request: &wire::WatchSessionsRequest) -> Result<Filte
         phone: optional::<PhoneName, _>("phone", &request.phone, &mut found, str::parse),
         profile: optional("profile", &request.profile, &mut found, str::parse),
     };
+    if request.with_phone_lines && request.phone.is_empty() {
+        found.add("phone", "EV-4", "must name the phone whose numbers are to be told");
+    }
     found.none_or(filter).map_err(refusal::invalid)
 }
 
@@ -68,13 +71,22 @@ pub(crate) fn watched(told: Told) -> wire::WatchSessionsResponse {
             SessionEvent::LoggedIn(live) => Some(Wire::LoggedIn(session(live, false))),
             SessionEvent::LoggedOut(out) => Some(Wire::LoggedOut(ended(out))),
             SessionEvent::LogoutPending(live) => Some(Wire::LogoutPending(session(live, true))),
-            SessionEvent::Refreshed(live) => Some(Wire::Refreshed(session(live, event.was_found_worn()))),
+            SessionEvent::Refreshed(refreshed) => {
+                Some(Wire::Refreshed(session(&refreshed.session, event.was_found_worn())))
+            }
             SessionEvent::Redressed(_) | SessionEvent::Refused(_) => None,
         },
+        Message::PhoneLines(lines) => Some(Wire::PhoneLines(phone_lines(lines))),
         Message::Heartbeat => Some(Wire::Heartbeat(wire::Heartbeat {})),
     };
     let resume_token = told.resume.as_ref().map(token).unwrap_or_default();
     wire::WatchSessionsResponse { message, resume_token }
+}
+
+fn phone_lines(told: PhoneLines) -> wire::PhoneLines {
+    let PhoneLines { phone, lines, generation, worn } = told;
+    let lines = lines.iter().map(ToString::to_string).collect();
+    wire::PhoneLines { phone: phone.to_string(), lines, generation, worn }
 }
 
 fn phone_update(state: &PhoneState) -> Result<wire::PhoneUpdate, Refusal> {

@@ -37,7 +37,8 @@ impl Noted {
     /// # Errors
     /// The store fails.
     pub(crate) async fn is_worn(&self, store: &dyn SessionStore) -> Result<bool, StoreError> {
-        let SessionEvent::Refreshed(session) = &self.stored.event else { return Ok(false) };
+        let SessionEvent::Refreshed(refreshed) = &self.stored.event else { return Ok(false) };
+        let session = &refreshed.session;
         let ask = || async {
             let state = store.phone(&session.phone).await?;
             let is_it = |state: &PhoneState| state.session.as_ref().is_some_and(|live| live.id == session.id);
@@ -65,7 +66,7 @@ pub(crate) fn fingerprint(event: &StoredEvent) -> Vec<u8> {
         SessionEvent::LoggedOut(ended) => ("logged-out", format!("{:?}", ended.reason)),
         SessionEvent::LogoutPending(_) => ("logout-pending", String::new()),
         SessionEvent::Redressed(_) => ("redressed", String::new()),
-        SessionEvent::Refreshed(session) => ("refreshed", session.generation.to_string()),
+        SessionEvent::Refreshed(refreshed) => ("refreshed", refreshed.session.generation.to_string()),
         SessionEvent::Refused(refused) => {
             let Refused { reason, user, profile, actor, more, .. } = refused;
             ("refused", format!("{:?} {reason} {more} {user:?} {profile:?} {:?}", refused.what, actor.source))

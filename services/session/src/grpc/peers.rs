@@ -9,7 +9,7 @@ use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, ProfileName, RecordName, UserId};
+use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, RecordName, UserId};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::error::ErrorReason;
@@ -19,14 +19,15 @@ use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::user_service_client::UserServiceClient;
 use roamline_proto::profile::{
-    BatchGetUsersRequest, ConfigurationChange, DeferredRefusal, EffectiveConfiguration, GetLineRequest,
-    GetServiceParametersRequest, PrepareLoginRequest, PrepareLoginResponse, PrepareLogoutRequest,
-    PrepareLogoutsRequest, PrepareLogoutsResponse, SetDoNotDisturbRequest, button,
+    BatchGetUsersRequest, ConfigurationChange, DeferredRefusal, EffectiveConfiguration,
+    FindAssociatedRequest, GetLineRequest, GetServiceParametersRequest, PrepareLoginRequest,
+    PrepareLoginResponse, PrepareLogoutRequest, PrepareLogoutsRequest, PrepareLogoutsResponse,
+    SetDoNotDisturbRequest,
 };
 use roamline_proto::refusal::Refusal;
+use roamline_serve::Way;
 use roamline_token::Bearer;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::convert;
@@ -40,7 +41,7 @@ const SWEEP_DEADLINE: Duration = Duration::from_millis(500);
 /// How long a credential may take: hashing waits its turn in a storm.
 const CREDENTIAL_DEADLINE: Duration = Duration::from_secs(10);
 
-type Link = InterceptedService<Channel, Bearer>;
+type Link = InterceptedService<Way, Bearer>;
 
 /// The profile and auth services, called with this service's own token.
 #[derive(Clone)]
@@ -54,8 +55,8 @@ pub struct GrpcPeers {
 }
 
 impl GrpcPeers {
-    /// Clients over channels that connect when they are first used.
-    pub fn new(profile: Channel, auth: Channel, bearer: &Bearer) -> Self {
+    /// Clients that call them that way.
+    pub fn new(profile: Way, auth: Way, bearer: &Bearer) -> Self {
         Self {
             parameters: ServiceParametersServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             personal: PersonalServiceClient::with_interceptor(profile.clone(), bearer.clone()),
@@ -139,6 +140,20 @@ impl Peers for GrpcPeers {
             found.insert(user.user_id, Teams { of, supervised });
         }
         Ok(users.iter().map(|user| found.remove(user.as_str()).unwrap_or_default()).collect())
+    }
+
+    async fn associated(
+        &self,
+        application: &PrincipalName,
+        profiles: &[ProfileName],
+    ) -> Result<Vec<ProfileName>, Refusal> {
+        let message = FindAssociatedRequest {
+            application: application.to_string(),
+            profiles: profiles.iter().map(ToString::to_string).collect(),
+        };
+        let answer = self.directory.clone().find_associated(within(DIRECTORY_DEADLINE, message)).await;
+        let answer = answer.map_err(|status| unavailable("profile", &status))?.into_inner();
+        Ok(answer.profiles.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     async fn verify(&self, user_id: &str, credential: Credential, at: &LoginPlace) -> Result<(), Refusal> {
@@ -234,7 +249,7 @@ fn prepared(answer: &PrepareLoginResponse) -> Result<Prepared, Refusal> {
             profile: named("profile", &answer.profile)?,
             configuration: encoded(configuration),
             reset,
-            lines: configuration.map(worn_lines).unwrap_or_default(),
+            lines: configuration.map(convert::worn_lines).unwrap_or_default(),
             acd_line: optional("acd_line", &answer.acd_line)?,
             primary_extension: optional("primary_extension", &answer.primary_extension)?,
             idle_limit: answer.idle_limit.and_then(|limit| Duration::try_from(limit).ok()),
@@ -243,14 +258,6 @@ fn prepared(answer: &PrepareLoginResponse) -> Result<Prepared, Refusal> {
         contact_centre: answer.contact_centre_refusal.as_ref().map(deferred),
         findings: answer.findings.clone(),
     })
-}
-
-fn worn_lines(configuration: &EffectiveConfiguration) -> Vec<LineName> {
-    let lines = configuration.buttons.iter().filter_map(|button| match &button.carries {
-        Some(button::Carries::Line(line)) => Some(&line.lines),
-        _ => None,
-    });
-    lines.flatten().filter_map(|line| line.parse().ok()).collect()
 }
 
 fn encoded(configuration: Option<&EffectiveConfiguration>) -> Configuration {

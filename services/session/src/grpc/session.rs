@@ -94,7 +94,9 @@ impl SessionService for Handler {
         let within = self.0.within(filter.user, &caller, scope::SESSION_READ).await?;
         let filter = Filter { user: within.user, ..filter };
         let resume = convert::resume_token(&request.resume_token)?;
-        let stream = watch::sessions(Arc::clone(&self.0), filter, within.led_by, resume).await?;
+        let lines_for = request.with_phone_lines.then_some(caller);
+        let asked = watch::Asked { filter, bound: within.bound, lines_for };
+        let stream = watch::sessions(Arc::clone(&self.0), asked, resume).await?;
         let stream = self.0.readers.guard(stream);
         let stream = stream.map(|told| told.map(convert::watched).map_err(Status::from));
         Ok(Response::new(Box::pin(stream)))
@@ -127,8 +129,9 @@ impl SessionService for Handler {
         &self,
         request: Request<ReportAgentStateRequest>,
     ) -> Result<Response<ReportAgentStateResponse>, Status> {
-        let (user, agent_state) = control::agent_state_request(request.get_ref(), &Caller::of(&request))?;
-        let held = self.0.report_agent_state(&user, agent_state).await?;
+        let (user, agent_state, application) =
+            control::agent_state_request(request.get_ref(), &Caller::of(&request))?;
+        let held = self.0.report_agent_state(&user, agent_state, application).await?;
         let sessions = held.iter().filter_map(convert::session_of).collect();
         Ok(Response::new(ReportAgentStateResponse { sessions }))
     }

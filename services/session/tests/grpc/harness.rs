@@ -13,10 +13,10 @@ use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, ProfileName, UserId};
+use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, UserId};
 use roamline_proto::auth::{Credential, JsonWebKey, PrincipalKind, Role, credential};
 use roamline_proto::error::ErrorReason;
-use roamline_proto::profile::EffectiveConfiguration;
+use roamline_proto::profile::{Button, EffectiveConfiguration, LineButton, button};
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session as wire;
 use roamline_proto::session::phone_link_service_client::PhoneLinkServiceClient;
@@ -75,6 +75,8 @@ pub(crate) struct Script {
     pub(crate) no_line: Option<Refusal>,
     /// Teams by user; `None` where the directory cannot be reached.
     pub(crate) teams: Option<BTreeMap<&'static str, Teams>>,
+    /// Applications and the profiles that they are associated with; `None` where the directory cannot be reached.
+    pub(crate) associated: Option<Vec<(&'static str, &'static str)>>,
 }
 
 impl Default for Script {
@@ -100,6 +102,7 @@ impl Default for Script {
             gate: None,
             no_line: None,
             teams: Some(BTreeMap::new()),
+            associated: Some(Vec::new()),
         }
     }
 }
@@ -115,9 +118,17 @@ pub(crate) struct Scripted {
     verifying: Arc<Counter<usize>>,
 }
 
+/// What is worn under that name: of a name like `2101 2102`, these lines are on its buttons.
 pub(crate) fn configuration(worn: &str, user: &str) -> Configuration {
-    let configuration =
-        EffectiveConfiguration { worn_name: worn.into(), user_id: user.into(), ..Default::default() };
+    let numbers = worn.split(' ').filter(|word| word.chars().all(|c| c.is_ascii_digit()));
+    let line = |number: &str| LineButton { lines: vec![number.into()], ..Default::default() };
+    let button = |number| Button { carries: Some(button::Carries::Line(line(number))), ..Default::default() };
+    let configuration = EffectiveConfiguration {
+        worn_name: worn.into(),
+        user_id: user.into(),
+        buttons: numbers.map(button).collect(),
+        ..Default::default()
+    };
     Configuration(configuration.encode_to_vec())
 }
 
@@ -198,6 +209,18 @@ impl Peers for Scripted {
         let unreachable = || Refusal::new(ErrorReason::ServiceUnavailable, "scripted");
         let teams = script.teams.as_ref().ok_or_else(unreachable)?;
         Ok(users.iter().map(|user| teams.get(user.as_str()).cloned().unwrap_or_default()).collect())
+    }
+
+    async fn associated(
+        &self,
+        application: &PrincipalName,
+        profiles: &[ProfileName],
+    ) -> Result<Vec<ProfileName>, Refusal> {
+        let script = self.script.lock().unwrap();
+        let unreachable = || Refusal::new(ErrorReason::ServiceUnavailable, "scripted");
+        let known = script.associated.as_ref().ok_or_else(unreachable)?;
+        let is_one = |profile: &&ProfileName| known.contains(&(application.as_str(), profile.as_str()));
+        Ok(profiles.iter().filter(is_one).cloned().collect())
     }
 
     async fn verify(&self, _: &str, _: Credential, _: &LoginPlace) -> Result<(), Refusal> {
@@ -389,6 +412,11 @@ impl Cluster {
     /// A user who looks after teams.
     pub(crate) fn team_supervisor(&self, name: &str) -> Sessions {
         self.with_scopes(name, PrincipalKind::User, role::scopes(Role::Supervisor))
+    }
+
+    /// An application without the proxy right.
+    pub(crate) fn cti(&self, name: &str) -> Sessions {
+        self.with_scopes(name, PrincipalKind::Application, role::scopes(Role::Cti))
     }
 
     /// A user who may end anybody's session.

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod agents;
+mod associated;
 mod automatic;
 mod cuts;
 mod harness;
+mod numbers;
 mod parameters;
 mod pending;
 mod phone_links;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use roamline_domain::audit::AuditKind;
 use roamline_domain::phone_state::SessionEvent;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -11,8 +12,8 @@ use roamline_proto::session::watch_sessions_response::Message;
 use roamline_proto::session::{self as wire, SessionState};
 use roamline_serve::Clock;
 use roamline_session::{SessionConfig, Stores};
-use roamline_store::SessionStore;
 use roamline_store::memory::MemoryStore;
+use roamline_store::{AuditQuery, AuditStore, SessionStore};
 
 use crate::harness::*;
 use crate::stalled::{Call, Stalled};
@@ -50,8 +51,42 @@ async fn dp_10_a_refresh_dresses_the_phone_in_what_the_profile_is_now_and_leaves
     let state = cluster.store.phone(&PHONE.parse().unwrap()).await.unwrap().unwrap();
     assert!(state.actions.restart && state.actions.reset, "LI-7");
     let event = cluster.store.events(0, 100).await.unwrap().events.pop().unwrap().event;
-    assert_eq!(event, SessionEvent::Refreshed(state.session.unwrap().told()));
+    let SessionEvent::Refreshed(told) = event else { panic!("no refresh: {event:?}") };
+    assert_eq!(told.session, state.session.unwrap().told());
+    assert_eq!((told.actor.name.as_str(), told.actor.source.as_str()), ("admin", "127.0.0.1"), "EV-1");
     assert!(!cluster.agent("agent7").refresh_session(at_phone()).await.unwrap().into_inner().changed);
+}
+
+#[tokio::test]
+async fn ev_1_the_record_of_a_refresh_names_who_asked_for_it() {
+    let cluster = cluster().await;
+    cluster.administrator().login(by_token("agent7", PHONE)).await.unwrap();
+    cluster.say(|script| script.associated = Some(vec![("recorder", "agent7")]));
+    for (mut client, worn) in [
+        (cluster.administrator(), "as the administrator wants"),
+        (cluster.agent("agent7"), "as he himself wants"),
+        (cluster.cti("recorder"), "as the application wants"),
+    ] {
+        cluster.say(|script| script.worn = Some(worn));
+        assert!(client.refresh_session(at_phone()).await.unwrap().into_inner().changed);
+    }
+    let query = AuditQuery { kinds: vec![AuditKind::Refresh], ..AuditQuery::default() };
+    let recorded = async {
+        loop {
+            let records = cluster.store.records(&query, 0, 10).await.unwrap();
+            if records.len() == 3 {
+                return records;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let records = tokio::time::timeout(Duration::from_secs(20), recorded).await.expect("in time");
+    let names = records.iter().map(|record| {
+        let body: serde_json::Value = serde_json::from_str(&record.body).unwrap();
+        (record.user.clone(), body["actor"]["name"].as_str().unwrap().to_owned())
+    });
+    let expected = ["admin", "agent7", "recorder"].map(|name| ("agent7".to_owned(), name.to_owned()));
+    assert_eq!(names.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
