@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{
-    self as proto, ChangeCredentialRequest, NewCredential, PrincipalKind, RevokeTokensRequest,
-    SetCredentialsRequest,
+    self as proto, ChangeCredentialRequest, DeleteCredentialsRequest, NewCredential, PrincipalKind,
+    RevokeTokensRequest, SetCredentialsRequest,
 };
 
 use crate::cli::{Kind, SecretSource};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::output::Out;
-use crate::secret;
+use crate::{credential_policy, secret};
 
 /// Commands about credentials.
 #[derive(Debug, Subcommand)]
@@ -22,6 +22,18 @@ pub(crate) enum Credential {
     Set(Set),
     /// Change one's own PIN or password
     Change(Change),
+    /// Delete somebody's PIN and password, with his roles, and end his sign-ins; the name is free then
+    Delete {
+        /// Whose
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Only if he is that; anything without it
+        #[arg(long, value_enum)]
+        kind: Option<Kind>,
+    },
+    /// What the credential policy says otherwise for somebody
+    #[command(subcommand)]
+    Policy(credential_policy::Policy),
     /// End every sign-in of somebody: his tokens are good no more
     RevokeTokens {
         /// Whose
@@ -65,6 +77,8 @@ enum Role {
     Application,
     /// Is the link to phones
     PhoneLink,
+    /// Follows the profiles that it is associated with, and controls the phones where they are worn
+    Cti,
 }
 
 impl From<Role> for proto::Role {
@@ -77,6 +91,7 @@ impl From<Role> for proto::Role {
             Role::Auditor => Self::Auditor,
             Role::Application => Self::Application,
             Role::PhoneLink => Self::PhoneLink,
+            Role::Cti => Self::Cti,
         }
     }
 }
@@ -97,8 +112,27 @@ pub(crate) async fn run(command: Credential, client: &Client, out: &mut Out) -> 
     match command {
         Credential::Set(args) => set(args, client, out).await,
         Credential::Change(args) => change(args, client, out).await,
+        Credential::Delete { names, kind } => delete(names, kind, client, out).await,
+        Credential::Policy(command) => credential_policy::run(command, client, out).await,
         Credential::RevokeTokens { names } => revoke_tokens(names, client, out).await,
     }
+}
+
+async fn delete(
+    names: Vec<String>,
+    kind: Option<Kind>,
+    client: &Client,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let principal_kind = kind.map_or(PrincipalKind::Unspecified, principal_kind).into();
+    let request = DeleteCredentialsRequest { names, principal_kind };
+    let answer = client
+        .call(|service| {
+            let request = request.clone();
+            async move { AuthServiceClient::new(service).delete_credentials(request).await }
+        })
+        .await?;
+    out.message(&answer, |_| "deleted".into())
 }
 
 async fn revoke_tokens(names: Vec<String>, client: &Client, out: &mut Out) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! `parameters`: the cluster-wide settings, by the names of their fields.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use roamline_proto::contract::POOL;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::{
-    GetServiceParametersRequest, ServiceParameters, UpdateServiceParametersRequest,
+    CredentialPolicy, GetServiceParametersRequest, ServiceParameters, UpdateServiceParametersRequest,
 };
 use serde_json::{Map, Value};
 
@@ -55,6 +57,17 @@ fn shown(parameters: Option<&ServiceParameters>) -> String {
     tables::details(&fields)
 }
 
+/// The fields of a credential policy that it says something of, readable, by their names.
+pub(crate) fn policy_fields(policy: Option<&CredentialPolicy>) -> BTreeMap<String, String> {
+    let Some(Ok(mut fields)) = policy.map(json) else { return BTreeMap::new() };
+    readable("", &mut fields);
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match fields {
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, text(value))).collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
 /// Every parameter is shown, those that are off too, and lengths of time as people write them.
 fn readable(name: &str, value: &mut Value) {
     match value {
@@ -74,7 +87,7 @@ fn is_time(name: &str) -> bool {
 }
 
 /// The new values and which fields they are.
-fn read(changes: &[String]) -> Result<(ServiceParameters, Vec<String>), String> {
+pub(crate) fn read(changes: &[String]) -> Result<(ServiceParameters, Vec<String>), String> {
     let message = POOL
         .get_message_by_name("roamline.profile.v1.ServiceParameters")
         .ok_or("the contract has no service parameters")?;
@@ -197,7 +210,7 @@ fn duration_seconds(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
-    use roamline_proto::profile::{CredentialPolicy, MultipleLoginBehavior};
+    use roamline_proto::profile::MultipleLoginBehavior;
 
     use super::*;
 

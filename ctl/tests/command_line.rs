@@ -127,6 +127,47 @@ async fn a_token_that_has_ended_is_refreshed_without_a_password_and_signing_out_
     assert!(stdout(&bench.run(&["--server", &url, "sign-out"]).await).contains("nobody"));
 }
 
+#[tokio::test]
+async fn credentials_are_deleted_and_have_policies_of_their_own() {
+    let bench = Bench::start().await;
+    let done = async |arguments: &[&str]| {
+        let output = bench.run(arguments).await;
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    done(&["credential", "delete", "a", "b"]).await;
+    done(&["credential", "delete", "c", "--kind", "phone-link"]).await;
+    done(&[
+        "credential",
+        "policy",
+        "set",
+        "a",
+        "b",
+        "--with",
+        "minimum_length=12",
+        "--with",
+        "lockout_duration=1h",
+    ])
+    .await;
+    done(&["credential", "policy", "clear", "a"]).await;
+    let told = done(&["credential", "policy", "get", "a"]).await;
+    assert!(
+        told.contains("history") && told.contains("(his own)") && told.contains("minimumLength"),
+        "{told}"
+    );
+    let wrong = bench.run(&["credential", "policy", "set", "a", "--with", "colour=1"]).await;
+    assert_eq!(code(&wrong), Some(2), "{}", stderr(&wrong));
+    let calls = bench.fake.state.lock().unwrap().calls.clone();
+    let wanted = [
+        "delete PRINCIPAL_KIND_UNSPECIFIED a b",
+        "delete PRINCIPAL_KIND_PHONE_LINK c",
+        "policy a b Some(12)",
+        "policy a None",
+        "policy of a",
+    ];
+    assert_eq!(calls, wanted);
+}
+
 fn walk(directory: &std::path::Path) -> impl Iterator<Item = std::path::PathBuf> {
     let mut found = vec![directory.to_owned()];
     let mut next = 0;

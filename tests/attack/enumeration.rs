@@ -103,19 +103,51 @@ async fn li_2_no_answer_tells_who_exists_who_is_locked_and_who_is_something_else
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn li_2_the_time_of_an_answer_is_measured_and_printed() {
     let victim = Victim::new(1).await;
-    let (users, tries) = (number(50, 500), number(150, 10_000));
-    let credentials = (0..users).map(|n| NewCredential {
-        name: format!("known{n}"),
+    measure(&victim, "alone").await;
+    victim.survives("refusals that are timed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn li_2_the_time_of_an_answer_beside_another_attack_is_measured_and_printed() {
+    let victim = Victim::new(1).await;
+    let stormed = number(20, 200);
+    let known = (0..stormed).map(|n| (format!("stormed{n}"), format!("62{n:06}")));
+    set(&victim, known.collect()).await;
+    let storm = join_all((0..4).map(async |guesser| {
+        for n in 0.. {
+            let kind = if n % 2 == 0 { "stormed" } else { "gale" };
+            let name = format!("{kind}{}", (n / 2 * 4 + guesser) % stormed);
+            let request = SignInRequest { name, credential: pin(WRONG) };
+            let _ = AuthServiceClient::new(link(&victim.server, "")).sign_in(request).await;
+        }
+    }));
+    tokio::select! {
+        () = measure(&victim, "beside another attack") => {}
+        _ = storm => {}
+    }
+    victim.survives("refusals that are timed beside another attack").await;
+}
+
+async fn set(victim: &Victim, users: Vec<(String, String)>) {
+    let credentials = users.into_iter().map(|(name, secret)| NewCredential {
+        name,
         principal_kind: PrincipalKind::User.into(),
-        credential: pin(&format!("62{n:06}")),
+        credential: pin(&secret),
         ..Default::default()
     });
     let request = SetCredentialsRequest { credentials: credentials.collect(), validate_only: false };
     AuthServiceClient::new(link(&victim.server, &victim.admin)).set_credentials(request).await.unwrap();
+}
+
+/// Refusals of users and of names that nobody has, timed beside each other, and how well the times tell them apart.
+async fn measure(victim: &Victim, how: &str) {
+    let (users, tries) = (number(50, 500), number(150, 10_000));
+    let known = (0..users).map(|n| (format!("known{n}"), format!("62{n:06}")));
+    set(victim, known.collect()).await;
 
     let timed = async |name: String| {
         let began = Instant::now();
-        let status = sign_in(&victim, &name, pin(WRONG)).await;
+        let status = sign_in(victim, &name, pin(WRONG)).await;
         (began.elapsed().as_secs_f64(), visible(&status))
     };
     let (mut known, mut unknown, mut told) = (Vec::new(), Vec::new(), Vec::new());
@@ -141,13 +173,12 @@ async fn li_2_the_time_of_an_answer_is_measured_and_printed() {
     assert_eq!(told.len(), 1, "{told:?}");
     let (a, b) = (median(&mut known), median(&mut unknown));
     eprintln!(
-        "{tries} refusals of each: median of a known user {:.2} ms, of an unknown one {:.2} ms, {:.2} % apart; AUC {:.3}",
+        "{tries} refusals of each, {how}: median of a known user {:.2} ms, of an unknown one {:.2} ms, {:.2} % apart; AUC {:.3}",
         a * 1e3,
         b * 1e3,
         (a - b).abs() / a * 100.0,
         auc(&known, &unknown)
     );
-    victim.survives("refusals that are timed").await;
 }
 
 fn median(times: &mut [f64]) -> f64 {

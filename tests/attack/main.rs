@@ -30,6 +30,7 @@ mod postgres;
 #[allow(dead_code, reason = "the other tests of the product use all of it")]
 mod process;
 mod records;
+mod replay;
 #[path = "../../crates/store-redis/tests/redis/starter.rs"]
 mod servers;
 mod smuggling;

@@ -73,6 +73,11 @@ pub(crate) async fn as_administrator(site: &Site, server: &Server) -> Sessions {
 
 /// Phones `SEP0200000000NN`, users `agentN` with PIN `1000N` and a profile with line `20NN`, one logout profile.
 pub(crate) async fn furnish(server: &Server, admin: &str, number: u32) {
+    furnish_over(link(server, admin), link(server, admin), number).await;
+}
+
+/// As [`furnish`], where the two services are apart.
+pub(crate) async fn furnish_over(profile: Link, auth: Link, number: u32) {
     let mut resources = vec![
         resource::Kind::Line(Line { name: "1000".into(), ..Default::default() }),
         resource::Kind::LogoutProfile(LogoutProfile {
@@ -110,11 +115,11 @@ pub(crate) async fn furnish(server: &Server, admin: &str, number: u32) {
         });
     }
     let resources = resources.into_iter().map(|kind| Resource { kind: Some(kind) }).collect();
-    DirectoryServiceClient::new(link(server, admin))
+    DirectoryServiceClient::new(profile)
         .apply_resources(ApplyResourcesRequest { resources, validate_only: false })
         .await
         .expect("the site is accepted");
-    AuthServiceClient::new(link(server, admin))
+    AuthServiceClient::new(auth)
         .set_credentials(SetCredentialsRequest { credentials, validate_only: false })
         .await
         .expect("the credentials are accepted");

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_proto::auth::{ChangeCredentialRequest, SignInRequest};
+use roamline_proto::auth::{ChangeCredentialRequest, RefreshTokenRequest, SignInRequest};
 use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::user_service_client::UserServiceClient;
+use roamline_proto::profile::{CreateUserRequest, DeleteUserRequest, GetUserRequest, User};
 use roamline_proto::session::LoginRequest;
 use tonic::Status;
 
@@ -86,4 +88,34 @@ async fn a_changed_pin_is_refused_at_once_and_lockouts_survive_a_restart() {
     let status = AuthServiceClient::new(link(&server, "")).sign_in(right).await.unwrap_err();
     assert_eq!(reason(&status), ErrorReason::CredentialRefused, "kill -9 lifts no lockout");
     assert!(sign_in(&server, "admin", "wrong").await.is_err());
+}
+
+#[tokio::test]
+async fn sp_14_who_is_created_again_under_the_id_of_a_deleted_user_has_none_of_his_pin_and_tokens() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = administrator(&site, &server).await;
+    furnish(&server, &admin, 1).await;
+    let auth = || AuthServiceClient::new(link(&server, ""));
+    let old = || SignInRequest { name: user(0), credential: pin("10000") };
+    let before = auth().sign_in(old()).await.unwrap().into_inner();
+
+    let mut users = UserServiceClient::new(link(&server, &admin));
+    let known = users.get_user(GetUserRequest { user_id: user(0) }).await.unwrap().into_inner().user;
+    users.delete_user(DeleteUserRequest { user_id: user(0), ..Default::default() }).await.unwrap();
+    let refused = auth().sign_in(old()).await.unwrap_err();
+    assert_eq!(reason(&refused), ErrorReason::CredentialRefused);
+    let again = known.map(|known| User { etag: String::new(), ..known });
+    users.create_user(CreateUserRequest { user: again, validate_only: false }).await.unwrap();
+
+    let refused = auth().sign_in(old()).await.unwrap_err();
+    assert_eq!(reason(&refused), ErrorReason::CredentialRefused);
+    let mut client = sessions(&server, "");
+    let (refused, _) = attempt(&mut client, &user(0), "10000").await;
+    assert_eq!(reason(&refused), ErrorReason::CredentialRefused);
+    let refresh = RefreshTokenRequest { refresh_token: before.refresh_token };
+    let refused = auth().refresh_token(refresh).await.unwrap_err();
+    assert_eq!(reason(&refused), ErrorReason::RefreshTokenRefused);
+    let stale = sessions(&server, &before.access_token).login(login(&user(0), &phone_name(0))).await;
+    assert_eq!(reason(&stale.unwrap_err()), ErrorReason::TokenInvalid);
 }

@@ -9,6 +9,7 @@
     reason = "a test says what it expects"
 )]
 
+mod associated;
 mod audit;
 mod automatic_logout;
 mod bad_input;
@@ -31,5 +32,7 @@ mod recovery;
 mod redis;
 mod replicas;
 mod rights;
+mod rotation;
 mod serve_role;
+mod sso;
 mod tls;

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use roamline_proto::auth::GetJsonWebKeySetRequest;
+use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::session::LoginRequest;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -32,6 +34,28 @@ pub(crate) fn http(address: &str, request: &str, body: &[u8]) -> String {
 
 fn get(server: &Server, path: &str) -> String {
     http(&server.admin, &format!("GET {path} HTTP/1.1\r\n"), b"")
+}
+
+#[tokio::test]
+async fn the_admin_port_publishes_the_keys_that_verify_tokens() {
+    let site = Site::new();
+    let server = site.start();
+    let answer = get(&server, "/.well-known/jwks.json");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("application/json"), "{head}");
+    let set: serde_json::Value = serde_json::from_str(body).unwrap();
+    let mut auth = AuthServiceClient::new(channel(&server));
+    let over_grpc = auth.get_json_web_key_set(GetJsonWebKeySetRequest {}).await.unwrap().into_inner().keys;
+    let keys = set["keys"].as_array().unwrap();
+    assert_eq!((keys.len(), over_grpc.len()), (2, 2), "the current one and the next");
+    for (key, known) in keys.iter().zip(over_grpc) {
+        assert_eq!(
+            (&key["kid"], &key["x"], &key["y"]),
+            (&known.kid.into(), &known.x.into(), &known.y.into())
+        );
+        assert_eq!((&key["kty"], &key["crv"], &key["alg"]), (&"EC".into(), &"P-256".into(), &"ES256".into()));
+        assert!(key.get("d").is_none(), "no private key is among them");
+    }
 }
 
 #[tokio::test]

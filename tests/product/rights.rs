@@ -33,7 +33,7 @@ const SECRET: &str = "a passphrase of 27 letters";
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// Who signs in as what. `agent3` looks after the team of `agent0`.
-const PEOPLE: [(Role, &str, PrincipalKind); 7] = [
+const PEOPLE: [(Role, &str, PrincipalKind); 8] = [
     (Role::Agent, "agent0", PrincipalKind::User),
     (Role::Supervisor, "agent3", PrincipalKind::User),
     (Role::Helpdesk, "helpdesk", PrincipalKind::User),
@@ -41,6 +41,7 @@ const PEOPLE: [(Role, &str, PrincipalKind); 7] = [
     (Role::Auditor, "auditor", PrincipalKind::User),
     (Role::Application, "desktop", PrincipalKind::Application),
     (Role::PhoneLink, "link", PrincipalKind::PhoneLink),
+    (Role::Cti, "recorder", PrincipalKind::Application),
 ];
 
 struct Running {

@@ -37,17 +37,17 @@ fn address(redis: &Redis) -> SocketAddr {
 }
 
 /// Where everything is.
-struct Apart {
-    site: Site,
-    environment: Vec<(&'static str, String)>,
+pub(crate) struct Apart {
+    pub(crate) site: Site,
+    pub(crate) environment: Vec<(&'static str, String)>,
     cluster: &'static str,
-    auth: SocketAddr,
-    profile: SocketAddr,
-    sessions: [SocketAddr; 2],
+    pub(crate) auth: SocketAddr,
+    pub(crate) profile: SocketAddr,
+    pub(crate) sessions: [SocketAddr; 2],
 }
 
 impl Apart {
-    fn new(database: &'static str, redis: &Redis) -> Self {
+    pub(crate) fn new(database: &'static str, redis: &Redis) -> Self {
         Database::of_all().create(database);
         let site = Site::new();
         let secret = site.home().join("secret");
@@ -77,7 +77,7 @@ impl Apart {
         command
     }
 
-    fn start(&self, role: &str, listen: SocketAddr) -> Running {
+    pub(crate) fn start(&self, role: &str, listen: SocketAddr) -> Running {
         Running::start(self.serve(role, listen))
     }
 
@@ -115,7 +115,7 @@ impl Apart {
 }
 
 /// A process of one service. It is killed when the value is dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     said: Receiver<String>,
     out: Receiver<String>,
@@ -134,7 +134,7 @@ impl Running {
     }
 
     /// Waits until its service is there.
-    fn ready(self) -> Self {
+    pub(crate) fn ready(self) -> Self {
         wait_for(&self.out, "service is up");
         self
     }
@@ -143,13 +143,13 @@ impl Running {
         crate::ports::http(&self.admin, "GET /readyz HTTP/1.1\r\n", b"")
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and how it ended.
-    fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
         self.child.wait().unwrap()
     }
@@ -307,14 +307,14 @@ fn a_service_with_a_wrong_secret_gets_no_token_and_says_so_until_it_is_mended() 
 }
 
 /// An authority whose certificates stand for servers at that host, and for clients by a SPIFFE id.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: PathBuf,
     host: IpAddr,
 }
 
 impl Authority {
-    fn new(apart: &Apart) -> Self {
+    pub(crate) fn new(apart: &Apart) -> Self {
         let (key, folder) = (KeyPair::generate().unwrap(), apart.site.home().to_owned());
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -323,7 +323,7 @@ impl Authority {
     }
 
     /// What a process is told that has the certificate of that id.
-    fn give(&self, name: &str) -> Vec<(&'static str, String)> {
+    pub(crate) fn give(&self, name: &str) -> Vec<(&'static str, String)> {
         let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
         let id = format!("spiffe://example.org/{name}");
         params.subject_alt_names = vec![SanType::IpAddress(self.host), SanType::URI(id.try_into().unwrap())];

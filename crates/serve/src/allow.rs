@@ -65,7 +65,7 @@ fn judge<B>(allowed: &Allowed, request: &Request<B>) -> Result<(), Refusal> {
         Some(PeerIdentity::Spiffe(id)) if ids.contains(id.as_ref()) => Ok(()),
         _ => {
             let told = format!("the certificate of the connection is none that may call {service}");
-            Err(Refusal::new(ErrorReason::SourceNotTrusted, told).with("service", service))
+            Err(Refusal::new(ErrorReason::ClientNotAllowed, told).with("service", service))
         }
     }
 }
@@ -139,7 +139,7 @@ mod tests {
             let refused = answer(&path, other).unwrap_err();
             assert_eq!(
                 (refused.reason, refused.metadata["service"].as_str()),
-                (ErrorReason::SourceNotTrusted, LINK)
+                (ErrorReason::ClientNotAllowed, LINK)
             );
         }
     }

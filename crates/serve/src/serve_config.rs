@@ -50,6 +50,9 @@ pub struct ServeConfig {
     pub max_connections: NonZeroU32,
     /// Calls at once on one connection; the client holds further ones back.
     pub max_concurrent_streams: NonZeroU32,
+    /// Calls at once over all connections, streams among them; further ones are refused, to be tried again. Each takes some
+    /// 17 kB.
+    pub max_open_calls: NonZeroU32,
     /// Streams of health and reflection at once; beyond, the oldest is ended for a new one. They need no token, and keep no
     /// connection from giving way.
     pub max_public_streams: NonZeroU32,
@@ -88,6 +91,7 @@ impl Default for ServeConfig {
             max_connection_idle: Duration::from_mins(15),
             max_connections: at_least_one(10_000),
             max_concurrent_streams: at_least_one(200),
+            max_open_calls: at_least_one(20_000),
             max_public_streams: at_least_one(1000),
             max_public_streams_on_one: at_least_one(10),
             max_pending_accept_reset_streams: at_least_one(20),

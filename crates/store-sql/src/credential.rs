@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use roamline_domain::credential::PrincipalKind;
 use roamline_domain::{ClusterId, PrincipalName};
 use roamline_store::{CredentialStore, Principal, SecretRecord, StoreError};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::SqlStore;
 use crate::column::{big, count, from_word, instant, micros, word};
-use crate::entity::principal;
+use crate::entity::{principal, principal_gone};
 use crate::error::{Cause, corrupt, failed};
 use crate::write::upsert;
 
@@ -36,6 +37,7 @@ fn to_row(cluster: &ClusterId, principal: Principal) -> Result<principal::Model,
         attempts: serde_json::to_string(&principal.attempts)?,
         version: big(principal.version)?,
         roles: list(&principal.roles, principal.roles.is_empty())?,
+        policy: list(&principal.policy, principal.policy.is_empty())?,
     })
 }
 
@@ -61,6 +63,7 @@ fn from_row(row: principal::Model) -> Result<Principal, Cause> {
         pin: secret(pin)?,
         password: secret(password)?,
         attempts: serde_json::from_str(&row.attempts)?,
+        policy: listed(row.policy)?,
         version: count(row.version)?,
     })
 }
@@ -129,6 +132,43 @@ impl SqlStore {
         }
         Ok(versions)
     }
+
+    /// The highest version of those who are gone.
+    async fn gone(&self, tx: &DatabaseTransaction) -> Result<i64, DbErr> {
+        let row = principal_gone::Entity::find_by_id(self.cluster.to_string()).one(tx).await?;
+        Ok(row.map_or(0, |row| row.version))
+    }
+
+    async fn delete(
+        &self,
+        tx: &DatabaseTransaction,
+        names: &[PrincipalName],
+        kind: Option<&str>,
+    ) -> Result<(), DbErr> {
+        use principal::Column;
+        let before = self.gone(tx).await?;
+        let mut gone = before;
+        for some in names.chunks(NAMES) {
+            let these = Condition::all()
+                .add(Column::ClusterId.eq(self.cluster.as_str()))
+                .add(Column::Name.is_in(some.iter().map(PrincipalName::as_str)))
+                .add_option(kind.map(|kind| Column::Kind.eq(kind)));
+            let last: Option<Option<i64>> = principal::Entity::find()
+                .select_only()
+                .column_as(Column::Version.max(), "last")
+                .filter(these.clone())
+                .into_tuple()
+                .one(tx)
+                .await?;
+            gone = gone.max(last.flatten().unwrap_or(0));
+            principal::Entity::delete_many().filter(these).exec(tx).await?;
+        }
+        if gone > before {
+            let row = principal_gone::Model { cluster_id: self.cluster.to_string(), version: gone };
+            upsert::<principal_gone::Entity>(tx, vec![row]).await?;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -145,6 +185,9 @@ impl CredentialStore for SqlStore {
         let tx = self.write(&self.writers.credentials).await?;
         let mut versions = self.principal_versions(&tx, &principals).await.map_err(&what)?;
         let mut rows = BTreeMap::new();
+        let is_new = |principal: &Principal| principal.version == 0;
+        let gone = if principals.iter().any(is_new) { self.gone(&tx).await.map_err(&what)? } else { 0 };
+        let gone = count(gone).map_err(corrupt("the principals who are gone"))?;
         for mut principal in principals {
             let name = principal.name.to_string();
             let version = versions.get(&name).copied().unwrap_or(0);
@@ -152,7 +195,7 @@ impl CredentialStore for SqlStore {
                 tx.rollback().await.map_err(&what)?;
                 return Ok(false);
             }
-            principal.version += 1;
+            principal.version = if is_new(&principal) { gone } else { principal.version } + 1;
             let row = to_row(&self.cluster, principal).map_err(corrupt(format!("principal {name}")))?;
             versions.insert(name.clone(), row.version);
             rows.insert(name, row);
@@ -160,5 +203,17 @@ impl CredentialStore for SqlStore {
         upsert::<principal::Entity>(&tx, rows.into_values().collect()).await.map_err(&what)?;
         tx.commit().await.map_err(&what)?;
         Ok(true)
+    }
+
+    async fn delete_principals(
+        &self,
+        names: &[PrincipalName],
+        kind: Option<PrincipalKind>,
+    ) -> Result<(), StoreError> {
+        let what = failed("a principal");
+        let kind = kind.map(|kind| word(&kind)).transpose().map_err(corrupt("a kind of principals"))?;
+        let tx = self.write(&self.writers.credentials).await?;
+        self.delete(&tx, names, kind.as_deref()).await.map_err(&what)?;
+        tx.commit().await.map_err(&what)
     }
 }

@@ -114,7 +114,14 @@ table!(
         password_hash: Option<String>, password_must_change: Option<bool>, password_set_at: Option<i64>,
         attempts: String, version: i64, roles: Option<String>, pin_used_at: Option<i64>,
         pin_history: Option<String>, password_used_at: Option<i64>, password_history: Option<String>,
+        policy: Option<String>,
     }
+);
+table!(
+    /// The highest version of the principals who were deleted.
+    principal_gone, "principal_gone",
+    { cluster_id: String, },
+    { version: i64, }
 );
 table!(
     /// Keys that sign tokens.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use jiff::Timestamp;
 use roamline_domain::audit::{AuditKind, AuditRecord, EventMark, Hash};
-use roamline_domain::credential::{Attempts, PrincipalKind, SecretKind};
+use roamline_domain::credential::{PrincipalKind, SecretKind};
 use roamline_domain::directory::{Kind, Resource};
 use roamline_store::conformance::fixture::{
     agent, at, device, line, log_in, log_out, person, phone, profile, reply, request_id, user,
@@ -39,13 +39,9 @@ async fn filled(store: &Arc<SqlStore>) {
     store.stage("id", 1, staged, 3, at(0)).await.unwrap();
     let secret = SecretRecord::new("x".into(), false, at(0));
     let principal = Principal {
-        name: "a".parse().unwrap(),
-        kind: PrincipalKind::User,
-        roles: [].into(),
         pin: Some(secret.clone()),
         password: Some(secret),
-        attempts: Attempts::default(),
-        version: 0,
+        ..Principal::new("a".parse().unwrap(), PrincipalKind::User)
     };
     assert!(store.set_principals(vec![principal]).await.unwrap());
     tokens(store).await;

@@ -159,6 +159,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("m0003_audit.rs", "d057b8036c6c8143"),
     ("m0004_credentials.rs", "57467e63213851eb"),
     ("m0005_tokens.rs", "2c1d2aa1b070b1cc"),
+    ("m0006_credential_policy.rs", "cc840fc28e99898b"),
 ];
 
 #[test]

@@ -128,6 +128,8 @@ macro_rules! conformance_suite {
                 one_that_moved_keeps_all_from_being_written,
                 a_name_twice_in_one_step_is_refused,
                 of_16_writers_from_one_version_one_writes,
+                a_principal_that_is_deleted_is_gone_and_others_are_not,
+                a_successor_has_no_version_that_his_predecessor_had,
             }
             $crate::conformance_cases! { token, $factory;
                 a_sign_in_is_kept_as_it_was_begun_and_refreshed,

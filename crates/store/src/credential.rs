@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_domain::PrincipalName;
-use roamline_domain::credential::{Attempts, PrincipalKind, Role};
+use roamline_domain::credential::{Attempts, OwnPolicy, PrincipalKind, Role};
 
 use crate::StoreError;
 
@@ -64,7 +64,9 @@ pub struct Principal {
     pub password: Option<SecretRecord>,
     /// What has happened to his credentials lately; both secrets share it.
     pub attempts: Attempts,
-    /// 0 before the first commit; the store makes it one more at each.
+    /// What the credential policy says otherwise for him (SP-14).
+    pub policy: OwnPolicy,
+    /// 0 before the first commit; the store makes it more at each.
     pub version: u64,
 }
 
@@ -78,6 +80,7 @@ impl Principal {
             pin: None,
             password: None,
             attempts: Attempts::default(),
+            policy: OwnPolicy::default(),
             version: 0,
         }
     }
@@ -97,4 +100,13 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// Writes all of these, or none, in one step that survives the process, if each still has the version it carries
     /// (0: there is none of that name). Returns false, with nothing written, when one has moved.
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError>;
+
+    /// Deletes those of these principals that there are, of that kind alone if one is given, in one step that survives the
+    /// process. Whoever is written anew under the name of one has no version that anybody before him had: what was decided
+    /// from a principal who is gone is never written to his successor.
+    async fn delete_principals(
+        &self,
+        names: &[PrincipalName],
+        kind: Option<PrincipalKind>,
+    ) -> Result<(), StoreError>;
 }

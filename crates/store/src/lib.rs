@@ -21,7 +21,7 @@ pub use credential::{CredentialStore, Principal, SecretRecord};
 pub use directory::{Change, Cursor, DirectoryError, DirectoryStore, Expect, ListQuery, Order, Stored};
 pub use error::StoreError;
 pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
-pub use recall::Recall;
+pub use recall::{Found, Recall};
 pub use session::{
     About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, PLACES_SKIPPED, Reply, Sequence,
     SessionStore, Snapshot, StoredEvent, has_record, without_record,

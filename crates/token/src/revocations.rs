@@ -89,6 +89,11 @@ impl Revocations {
         self.0.index.load().keys.contains(kid)
     }
 
+    /// Whether tokens of that principal are refused that were signed then, in microseconds since 1970.
+    pub(crate) fn refuse_principal(&self, name: &str, signed_at: i64) -> bool {
+        self.0.index.load().principals.get(name).is_some_and(|(until, _)| signed_at <= *until)
+    }
+
     /// Whether a token with these claims that this key has signed is refused. A service is no principal, though one may
     /// have its name.
     pub(crate) fn include(&self, kid: &str, claims: &Claims) -> bool {

@@ -178,6 +178,40 @@ impl AuthService for Fake {
         self.call(format!("credentials {number}{}", if request.validate_only { " check" } else { "" }));
         Ok(Response::new(SetCredentialsResponse {}))
     }
+
+    async fn delete_credentials(
+        &self,
+        request: Request<DeleteCredentialsRequest>,
+    ) -> Answer<DeleteCredentialsResponse> {
+        self.authorize(&request)?;
+        let request = request.into_inner();
+        let kind = request.principal_kind().as_str_name();
+        self.call(format!("delete {kind} {}", request.names.join(" ")));
+        Ok(Response::new(DeleteCredentialsResponse {}))
+    }
+
+    async fn get_credential_policy(
+        &self,
+        request: Request<GetCredentialPolicyRequest>,
+    ) -> Answer<GetCredentialPolicyResponse> {
+        self.authorize(&request)?;
+        self.call(format!("policy of {}", request.into_inner().name));
+        let own = CredentialPolicy { history: Some(3), ..Default::default() };
+        let in_force = CredentialPolicy { minimum_length: Some(8), ..own };
+        let answer = GetCredentialPolicyResponse { credential_policy: Some(own), in_force: Some(in_force) };
+        Ok(Response::new(answer))
+    }
+
+    async fn set_credential_policy(
+        &self,
+        request: Request<SetCredentialPolicyRequest>,
+    ) -> Answer<SetCredentialPolicyResponse> {
+        self.authorize(&request)?;
+        let SetCredentialPolicyRequest { names, credential_policy } = request.into_inner();
+        let length = credential_policy.map(|policy| policy.minimum_length());
+        self.call(format!("policy {} {length:?}", names.join(" ")));
+        Ok(Response::new(SetCredentialPolicyResponse {}))
+    }
 }
 
 #[tonic::async_trait]

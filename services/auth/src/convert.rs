@@ -1,5 +1,7 @@
 //! The one bridge between the wire and this service's types: requests are parsed here, once, with every violation.
 
+mod policy;
+mod removal;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,11 +9,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roamline_domain::credential::{CredentialPolicy, MustChange, PrincipalKind, Role, SecretKind};
+use roamline_domain::credential::{MustChange, PrincipalKind, Role, SecretKind};
 use roamline_domain::{PhoneName, PrincipalName, UserId, Violations};
 use roamline_proto::auth as proto;
 use roamline_proto::error::ErrorReason;
-use roamline_proto::profile;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::Ids;
 use roamline_store::StoreError;
@@ -23,6 +24,8 @@ use crate::error::AuthError;
 use crate::sign_in::Proof;
 use crate::throttle::Origin;
 
+pub(crate) use policy::{own_policy_to_proto, policy, policy_for, policy_to_proto};
+pub(crate) use removal::{name, removal};
 pub(crate) use token::{names, refresh_token, revocations_to_proto, roles_to_proto};
 
 /// The most credentials that are set at once.
@@ -62,6 +65,7 @@ fn role_to_proto(role: Role) -> proto::Role {
         Role::Auditor => proto::Role::Auditor,
         Role::Application => proto::Role::Application,
         Role::PhoneLink => proto::Role::PhoneLink,
+        Role::Cti => proto::Role::Cti,
     }
 }
 
@@ -75,36 +79,13 @@ fn role_from_proto(number: i32) -> Option<Role> {
         proto::Role::Auditor => Some(Role::Auditor),
         proto::Role::Application => Some(Role::Application),
         proto::Role::PhoneLink => Some(Role::PhoneLink),
+        proto::Role::Cti => Some(Role::Cti),
         proto::Role::Unspecified | proto::Role::Service | proto::Role::Peer => None,
     }
 }
 
 pub(crate) fn instant(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
-}
-
-/// The credential policy as the profile service tells it; what it leaves out is at its default.
-pub(crate) fn policy(from: &profile::CredentialPolicy) -> CredentialPolicy {
-    let defaults = CredentialPolicy::default();
-    let time = |given: Option<prost_types::Duration>, default: Duration| {
-        given.and_then(|given| Duration::try_from(given).ok()).unwrap_or(default)
-    };
-    CredentialPolicy {
-        failures_before_lockout: from.failures_before_lockout.unwrap_or(defaults.failures_before_lockout),
-        failures_reset_after: time(from.failures_reset_after, defaults.failures_reset_after),
-        lockout_for: time(from.lockout_duration, defaults.lockout_for),
-        minimum_length: from.minimum_length.unwrap_or(defaults.minimum_length),
-        history: from.history.unwrap_or(defaults.history),
-        expires_after_days: from.expires_after_days.unwrap_or(defaults.expires_after_days),
-        expiry_warning_days: from.expiry_warning_days.unwrap_or(defaults.expiry_warning_days),
-        minimum_change_interval: time(from.minimum_change_interval, defaults.minimum_change_interval),
-        inactive_days: from.inactive_days.unwrap_or(defaults.inactive_days),
-        trivial_check: from.trivial_check.unwrap_or(defaults.trivial_check),
-        minimum_changed_characters: from
-            .minimum_changed_characters
-            .unwrap_or(defaults.minimum_changed_characters),
-        must_change_initial: from.must_change_initial.unwrap_or(defaults.must_change_initial),
-    }
 }
 
 /// Somebody who proves at that address who he is.
@@ -283,6 +264,9 @@ pub(crate) fn status(error: AuthError, ids: &Ids) -> Status {
             let kind = word(kind_to_proto(by).as_str_name(), "PRINCIPAL_KIND_");
             told(ErrorReason::ResourceExists, "a name is taken", wrong).with("kind", kind)
         }
+        AuthError::Unknown(name) => Refusal::new(ErrorReason::ResourceNotFound, text)
+            .with("kind", "credential")
+            .with("name", name.to_string()),
         AuthError::Busy(wait) => later(text, wait),
         // To the second: what is told does not tell what others do meanwhile.
         AuthError::Throttled(wait) => later(text, Duration::from_secs(wait.as_secs() + 1)),

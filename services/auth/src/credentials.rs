@@ -52,7 +52,6 @@ impl Service {
             return Ok(());
         }
         let hashed = self.hash_all(wanted).await?;
-        let kept = kept(&self.policy.load());
         // Secrets and sign-ins change in two steps. The sign-ins end before the write, so that whoever set a secret anew
         // because of stolen tokens is rid of them even if nothing after the write comes to pass; and again after it, as
         // somebody may sign in with the old one in between. A sign-in that ends for nothing costs its owner a sign-in.
@@ -65,7 +64,10 @@ impl Service {
                 if !item.roles.is_empty() {
                     principal.roles.clone_from(&item.roles);
                 }
-                set(principal, item.secret_kind, item.record.clone(), kept);
+                let policy = self.policy_of(principal);
+                let mut record = item.record.clone();
+                record.must_change |= policy.must_be_changed_first(principal.kind);
+                set(principal, item.secret_kind, record, kept(&policy));
             }
             let names = known(&principals);
             if self.store.set_principals(principals.into_values().collect()).await? {
@@ -81,12 +83,13 @@ impl Service {
         proof: &Proof,
         replacement: SecretString,
     ) -> Result<(), AuthError> {
-        let (policy, name) = (self.policy.load_full(), proof.name.as_str());
+        // What is asked of him in particular is told to nobody else.
+        check_form(proof.kind, replacement.expose_secret()).map_err(weak)?;
+        let proven = self.prove(proof).await?;
+        let (policy, name) = (self.policy_of(&proven), proof.name.as_str());
         check_own(proof.kind, replacement.expose_secret(), name, &policy).map_err(weak)?;
         let current = proof.secret.expose_secret();
         check_difference(current, replacement.expose_secret(), &policy).map_err(weak)?;
-
-        let proven = self.prove(proof).await?;
         let old = secret_of(&proven, proof.kind).ok_or(AuthError::Refused)?;
         let now = self.clock.now();
         if must_change(&proven, proof.kind, &policy, now).is_none() {
@@ -159,13 +162,11 @@ impl Service {
 
     /// Hashes side by side, each in its turn with those of everybody else.
     async fn hash_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Hashed>, AuthError> {
-        let (now, policy) = (self.clock.now(), self.policy.load_full());
-        let (place, policy) = (&self.hasher.admit(None)?, &policy);
+        let (now, place) = (self.clock.now(), &self.hasher.admit(None)?);
         stream::iter(wanted.into_iter().enumerate())
             .map(|(index, item)| async move {
                 let hash = self.hasher.hash(place, item.secret).await?;
-                let must_change = item.must_change || policy.must_be_changed_first(item.kind);
-                let record = SecretRecord::new(hash, must_change, now);
+                let record = SecretRecord::new(hash, item.must_change, now);
                 let Wanted { name, kind, roles, secret_kind, .. } = item;
                 Ok(Hashed { index, name, kind, roles, secret_kind, record })
             })

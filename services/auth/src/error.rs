@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use std::path::PathBuf;
 
-use roamline_domain::Violations;
 use roamline_domain::credential::{MustChange, PrincipalKind};
+use roamline_domain::{PrincipalName, Violations};
 use roamline_store::StoreError;
 
 use crate::hashing::HashingError;
@@ -25,6 +25,9 @@ pub enum BuildError {
     /// The file that encrypts signing keys cannot be used.
     #[error("auth.tokens.key_encryption_file: {}: {}", .0.display(), .1)]
     KeyEncryption(PathBuf, String),
+    /// A file with a signing key cannot be used.
+    #[error("auth.tokens.key_files: {}: {}", .0.display(), .1)]
+    KeyFile(PathBuf, String),
     /// The file with the secrets of services cannot be used.
     #[error("auth.services.secret_file: {}: {}", .0.display(), .1)]
     ServiceSecrets(PathBuf, String),
@@ -63,6 +66,9 @@ pub(crate) enum AuthError {
     /// Names that credentials of another kind have (DP-16); the kind is that of the first.
     #[error("a name is taken: {0}")]
     Exists(Violations, PrincipalKind),
+    /// Nobody of that name has a credential; told to those who may know alone.
+    #[error("{0} has no credential")]
+    Unknown(PrincipalName),
     /// More to hash than can wait; when to come back.
     #[error("too many requests at once")]
     Busy(Duration),

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roamline_proto::auth::auth_service_server::AuthService;
 use roamline_proto::auth::{
-    ChangeCredentialRequest, ChangeCredentialResponse, GetJsonWebKeySetRequest, GetJsonWebKeySetResponse,
-    IssueServiceTokenRequest, IssueServiceTokenResponse, ListRevocationsRequest, ListRevocationsResponse,
-    RefreshTokenRequest, RefreshTokenResponse, RevokeTokensRequest, RevokeTokensResponse,
-    RotateSigningKeysRequest, RotateSigningKeysResponse, SetCredentialsRequest, SetCredentialsResponse,
-    SignInRequest, SignInResponse, SignOutRequest, SignOutResponse, VerifyCredentialRequest,
-    VerifyCredentialResponse,
+    ChangeCredentialRequest, ChangeCredentialResponse, DeleteCredentialsRequest, DeleteCredentialsResponse,
+    GetCredentialPolicyRequest, GetCredentialPolicyResponse, GetJsonWebKeySetRequest,
+    GetJsonWebKeySetResponse, IssueServiceTokenRequest, IssueServiceTokenResponse, ListRevocationsRequest,
+    ListRevocationsResponse, RefreshTokenRequest, RefreshTokenResponse, RevokeTokensRequest,
+    RevokeTokensResponse, RotateSigningKeysRequest, RotateSigningKeysResponse, SetCredentialPolicyRequest,
+    SetCredentialPolicyResponse, SetCredentialsRequest, SetCredentialsResponse, SignInRequest,
+    SignInResponse, SignOutRequest, SignOutResponse, VerifyCredentialRequest, VerifyCredentialResponse,
 };
 use roamline_serve::PeerIdentity;
 use roamline_token::Caller;
@@ -22,11 +23,11 @@ use tonic::{Request, Response, Status};
 
 use crate::Service;
 use crate::convert::{
-    change, instant, kind_to_proto, names, proof, proof_elsewhere, refresh_token, revocations_to_proto,
-    status, wanted,
+    change, instant, kind_to_proto, name, names, own_policy_to_proto, policy_for, policy_to_proto, proof,
+    proof_elsewhere, refresh_token, removal, revocations_to_proto, status, wanted,
 };
 use crate::error::AuthError;
-use crate::rights::may_set;
+use crate::rights::{may_remove, may_set};
 use crate::sign_in::SignedIn;
 
 pub use policy::GrpcPolicy;
@@ -57,8 +58,12 @@ impl Grpc {
         })
     }
 
-    async fn refreshed(&self, request: RefreshTokenRequest) -> Result<RefreshTokenResponse, AuthError> {
-        let issued = self.0.refresh(&refresh_token(&request.refresh_token)?).await?;
+    async fn refreshed(
+        &self,
+        request: RefreshTokenRequest,
+        source: Option<IpAddr>,
+    ) -> Result<RefreshTokenResponse, AuthError> {
+        let issued = self.0.refresh(&refresh_token(&request.refresh_token)?, source).await?;
         Ok(RefreshTokenResponse {
             access_token: issued.access.token,
             expire_time: Some(instant(issued.access.expires_at)),
@@ -103,6 +108,39 @@ impl Grpc {
         let (proof, replacement) = change(request, source)?;
         self.0.change_credential(&proof, replacement).await?;
         Ok(ChangeCredentialResponse {})
+    }
+
+    async fn deleted(
+        &self,
+        request: &DeleteCredentialsRequest,
+        by: &str,
+    ) -> Result<DeleteCredentialsResponse, AuthError> {
+        let (names, kind) = removal(request)?;
+        let count = self.0.delete_credentials(&names, kind).await?;
+        tracing::info!(by, principals = count, "credentials are deleted");
+        Ok(DeleteCredentialsResponse {})
+    }
+
+    async fn policy_of(
+        &self,
+        request: &GetCredentialPolicyRequest,
+    ) -> Result<GetCredentialPolicyResponse, AuthError> {
+        let (own, in_force) = self.0.credential_policy(&name(&request.name)?).await?;
+        Ok(GetCredentialPolicyResponse {
+            credential_policy: Some(own_policy_to_proto(&own)),
+            in_force: Some(policy_to_proto(&in_force)),
+        })
+    }
+
+    async fn policy_set(
+        &self,
+        request: SetCredentialPolicyRequest,
+        by: &str,
+    ) -> Result<SetCredentialPolicyResponse, AuthError> {
+        let (names, policy) = policy_for(request)?;
+        self.0.set_credential_policy(&names, &policy).await?;
+        tracing::info!(by, principals = names.len(), ?policy, "credential policies of their own are set");
+        Ok(SetCredentialPolicyResponse {})
     }
 
     async fn set(&self, request: SetCredentialsRequest) -> Result<SetCredentialsResponse, AuthError> {
@@ -157,11 +195,36 @@ impl AuthService for Grpc {
         self.answer(self.set(request.into_inner()).await)
     }
 
+    async fn delete_credentials(
+        &self,
+        request: Request<DeleteCredentialsRequest>,
+    ) -> Result<Response<DeleteCredentialsResponse>, Status> {
+        let caller = Caller::of(&request);
+        may_remove(&caller, request.get_ref())?;
+        self.answer(self.deleted(request.get_ref(), &caller.name).await)
+    }
+
+    async fn get_credential_policy(
+        &self,
+        request: Request<GetCredentialPolicyRequest>,
+    ) -> Result<Response<GetCredentialPolicyResponse>, Status> {
+        self.answer(self.policy_of(request.get_ref()).await)
+    }
+
+    async fn set_credential_policy(
+        &self,
+        request: Request<SetCredentialPolicyRequest>,
+    ) -> Result<Response<SetCredentialPolicyResponse>, Status> {
+        let by = Caller::of(&request).name;
+        self.answer(self.policy_set(request.into_inner(), &by).await)
+    }
+
     async fn refresh_token(
         &self,
         request: Request<RefreshTokenRequest>,
     ) -> Result<Response<RefreshTokenResponse>, Status> {
-        self.answer(self.refreshed(request.into_inner()).await)
+        let source = source(&request);
+        self.answer(self.refreshed(request.into_inner(), source).await)
     }
 
     async fn sign_out(&self, request: Request<SignOutRequest>) -> Result<Response<SignOutResponse>, Status> {

@@ -1,8 +1,10 @@
 //! The signing keys: the current one signs, the next is published already so that verifiers know it when it does, and a
 //! previous one stays published for as long as its tokens are good. They live in the store, so that all replicas sign with
-//! the same one; a change is made from the keys that are there, so that of all replicas one makes it.
+//! the same one; a change is made from the keys that are there, so that of all replicas one makes it. Or they are in files,
+//! which the operator changes.
 
 use std::cmp::Reverse;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,10 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use roamline_proto::auth::JsonWebKey;
 use roamline_serve::Ids;
 use roamline_store::{KeyRecord, TokenStore};
-use roamline_token::{Signer, generate_key, public_key};
+use roamline_token::{Revocations, Signer, generate_key, public_key};
+use secrecy::zeroize::Zeroizing;
 use tokio::sync::Mutex;
 
 use crate::error::BuildError;
+use crate::key_files;
 use crate::sealing::Sealing;
 
 /// A key that was made later than that before is not made the current one by the clock: verifiers look for new keys
@@ -24,10 +28,34 @@ const TRIES: usize = 16;
 
 pub(crate) struct Keys {
     signer: Signer,
-    sealing: Sealing,
+    kept: Kept,
     held: ArcSwap<Held>,
     /// One looks at the store at a time, so that what was read first is not held last.
     looking: Mutex<()>,
+}
+
+/// Where keys are.
+pub(crate) enum Kept {
+    /// In the store, encrypted so.
+    InStore(Sealing),
+    /// In these files; of them, those that are revoked sign no more.
+    InFiles(Vec<PathBuf>, Revocations),
+}
+
+impl Kept {
+    async fn read(&self, store: &dyn TokenStore) -> Result<Vec<KeyRecord>, BuildError> {
+        match self {
+            Self::InStore(_) => Ok(store.keys().await?),
+            Self::InFiles(files, revoked) => key_files::records(files, |kid| revoked.refuse_key(kid)).await,
+        }
+    }
+
+    fn open(&self, key: &KeyRecord) -> Result<Zeroizing<Vec<u8>>, BuildError> {
+        match self {
+            Self::InStore(sealing) => Ok(sealing.open(&key.kid, &key.pkcs8).ok_or_else(|| unusable(key))?.0),
+            Self::InFiles(..) => Ok(Zeroizing::new(key.pkcs8.clone())),
+        }
+    }
 }
 
 struct Held {
@@ -56,22 +84,24 @@ impl Keys {
     pub(crate) async fn ensure(
         store: &dyn TokenStore,
         issuer: &str,
-        sealing: Sealing,
+        kept: Kept,
         now: Timestamp,
         ids: &Ids,
     ) -> Result<Self, BuildError> {
         for _ in 0..TRIES {
-            let records = store.keys().await?;
-            let wanted = wanted(&records, &sealing, now, ids)?;
-            if wanted != records {
-                store.swap_keys(&records, wanted).await?;
-                continue;
+            let records = kept.read(store).await?;
+            if let Kept::InStore(sealing) = &kept {
+                let wanted = wanted(&records, sealing, now, ids)?;
+                if wanted != records {
+                    store.swap_keys(&records, wanted).await?;
+                    continue;
+                }
             }
-            let held = Held::of(records, &sealing)?;
+            let held = Held::of(records, &kept)?;
             let current = held.current()?;
-            let (pkcs8, _) = sealing.open(&current.kid, &current.pkcs8).ok_or_else(|| unusable(current))?;
+            let pkcs8 = kept.open(current)?;
             let signer = Signer::new(issuer, issuer, &current.kid, &pkcs8).map_err(|_| unusable(current))?;
-            return Ok(Self { signer, sealing, held: ArcSwap::from_pointee(held), looking: Mutex::new(()) });
+            return Ok(Self { signer, kept, held: ArcSwap::from_pointee(held), looking: Mutex::new(()) });
         }
         Err(BuildError::Key("current".to_owned()))
     }
@@ -85,12 +115,16 @@ impl Keys {
         Ok(self.held.load().current()?.kid.clone())
     }
 
-    /// The keys that sign now and next.
+    /// The keys that sign now and next; of files there may be no next one.
     pub(crate) fn held(&self) -> Result<Rotated, BuildError> {
         let held = self.held.load();
-        let next = held.records.iter().find(|key| rank(key) == 1);
-        let next = next.ok_or_else(|| BuildError::Key("next".to_owned()))?;
-        Ok(Rotated { current: held.current()?.kid.clone(), next: next.kid.clone() })
+        let next = held.records.iter().find(|key| rank(key) == 1).map(|next| next.kid.clone());
+        Ok(Rotated { current: held.current()?.kid.clone(), next: next.unwrap_or_default() })
+    }
+
+    /// Whether the operator keeps them in files.
+    pub(crate) fn are_in_files(&self) -> bool {
+        matches!(self.kept, Kept::InFiles(..))
     }
 
     /// All public keys, the current one first.
@@ -98,18 +132,17 @@ impl Keys {
         self.held.load().published.clone()
     }
 
-    /// Takes the keys as they are in the store now.
+    /// Takes the keys as they are now. Where that fails, those that were taken before stay.
     pub(crate) async fn reload(&self, store: &dyn TokenStore) -> Result<(), BuildError> {
         let _looking = self.looking.lock().await;
-        let records = store.keys().await?;
+        let records = self.kept.read(store).await?;
         if records == self.held.load().records {
             return Ok(());
         }
-        let held = Held::of(records, &self.sealing)?;
+        let held = Held::of(records, &self.kept)?;
         let current = held.current()?;
         if current.kid != self.signer.public_key().kid {
-            let (pkcs8, _) =
-                self.sealing.open(&current.kid, &current.pkcs8).ok_or_else(|| unusable(current))?;
+            let pkcs8 = self.kept.open(current)?;
             self.signer.replace(&current.kid, &pkcs8).map_err(|_| unusable(current))?;
             tracing::info!(kid = current.kid, "another key signs tokens now");
         }
@@ -138,10 +171,11 @@ impl Keys {
         ids: &Ids,
     ) -> Result<Option<Rotated>, BuildError> {
         let held = self.held.load_full();
+        let Kept::InStore(sealing) = &self.kept else { return Ok(None) };
         if held.current()?.kid != previous {
             return Ok(None);
         }
-        let new = new_key(&self.sealing, rotation.now, ids)?;
+        let new = new_key(sealing, rotation.now, ids)?;
         let next = new.kid.clone();
         let records = rotated(&held.records, new, rotation);
         let current = current_of(&records)?.kid.clone();
@@ -149,16 +183,30 @@ impl Keys {
         self.reload(store).await?;
         Ok(made.then_some(Rotated { current, next }))
     }
+
+    /// Publishes keys no more whose tokens have all expired.
+    pub(crate) async fn drop_old(
+        &self,
+        store: &dyn TokenStore,
+        previous_for: Duration,
+        now: Timestamp,
+    ) -> Result<(), BuildError> {
+        let held = self.held.load_full();
+        let left: Vec<_> =
+            held.records.iter().filter(|key| !is_old(key, previous_for, now)).cloned().collect();
+        if self.are_in_files() || left.len() == held.records.len() {
+            return Ok(());
+        }
+        store.swap_keys(&held.records, left).await?;
+        self.reload(store).await
+    }
 }
 
 impl Held {
-    fn of(records: Vec<KeyRecord>, sealing: &Sealing) -> Result<Self, BuildError> {
+    fn of(records: Vec<KeyRecord>, kept: &Kept) -> Result<Self, BuildError> {
         let mut sorted: Vec<_> = records.iter().collect();
         sorted.sort_by_key(|key| (rank(key), Reverse(key.retired_at)));
-        let public = |key: &&KeyRecord| {
-            let (pkcs8, _) = sealing.open(&key.kid, &key.pkcs8).ok_or_else(|| unusable(key))?;
-            public_key(&key.kid, &pkcs8).map_err(|_| unusable(key))
-        };
+        let public = |key: &&KeyRecord| public_key(&key.kid, &kept.open(key)?).map_err(|_| unusable(key));
         let published = sorted.iter().map(public).collect::<Result<_, _>>()?;
         Ok(Self { records, published })
     }
@@ -226,18 +274,18 @@ fn rotated(records: &[KeyRecord], new: KeyRecord, rotation: Rotation) -> Vec<Key
                 next_signs = true;
             }
             1 => {}
-            _ if key
-                .retired_at
-                .is_some_and(|at| now.duration_since(at).unsigned_abs() >= previous_for && now > at) =>
-            {
-                continue;
-            }
+            _ if is_old(&key, previous_for, now) => continue,
             _ => {}
         }
         after.push(key);
     }
     after.push(new);
     after
+}
+
+/// Whether whatever it has signed has expired.
+fn is_old(key: &KeyRecord, previous_for: Duration, now: Timestamp) -> bool {
+    key.retired_at.is_some_and(|at| now.duration_since(at).unsigned_abs() >= previous_for && now > at)
 }
 
 fn new_key(sealing: &Sealing, now: Timestamp, ids: &Ids) -> Result<KeyRecord, BuildError> {

@@ -4,16 +4,21 @@
 //! one and a wrong credential get one answer, after the same work, at the same instants.
 
 mod administrator;
+mod audit;
 mod config;
 mod convert;
 mod credentials;
+mod decoys;
 mod error;
 mod grpc;
 mod hashing;
 mod hex;
+mod key_files;
 mod keys;
+mod own_policy;
 mod policy;
 mod refresh_token;
+mod removal;
 mod rights;
 mod sealing;
 mod service_tokens;
@@ -23,7 +28,7 @@ mod token_config;
 mod tokens;
 mod upkeep;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -32,8 +37,8 @@ use roamline_domain::{ClusterId, PrincipalName};
 use roamline_proto::auth::JsonWebKey;
 use roamline_proto::auth::auth_service_server::AuthServiceServer;
 use roamline_serve::{Api, Clock, Ids, Tasks};
-use roamline_store::{CredentialStore, TokenStore};
-use roamline_token::{FetchError, KeySource, Revocations, Signer, Verifier};
+use roamline_store::{AuditStore, CredentialStore, TokenStore};
+use roamline_token::{FetchError, KeyRefresher, KeySource, Revocations, Signer, Verifier};
 use secrecy::SecretString;
 
 pub use administrator::random_password;
@@ -43,9 +48,10 @@ pub use grpc::GrpcPolicy;
 pub use policy::{PolicySource, PolicyUnknown};
 pub use token_config::{ServicesConfig, TokensConfig};
 
+use decoys::Decoys;
 use grpc::Grpc;
 use hashing::Hasher;
-use keys::Keys;
+use keys::{Kept, Keys};
 use sealing::Sealing;
 use throttle::Throttle;
 
@@ -57,10 +63,10 @@ pub fn issuer(cluster: &ClusterId) -> String {
     format!("roamline:{cluster}")
 }
 
-/// What the auth service keeps.
-pub trait AuthStore: CredentialStore + TokenStore {}
+/// What the auth service keeps, and the audit trail that it adds to.
+pub trait AuthStore: CredentialStore + TokenStore + AuditStore {}
 
-impl<T: CredentialStore + TokenStore> AuthStore for T {}
+impl<T: CredentialStore + TokenStore + AuditStore> AuthStore for T {}
 
 /// The auth service of one cluster. Clones share it.
 #[derive(Clone)]
@@ -72,7 +78,12 @@ pub(crate) struct Service {
     ids: Ids,
     hasher: Hasher,
     throttle: Throttle,
+    decoys: Decoys,
     keys: Keys,
+    /// What was told of the files with the keys last.
+    files_told: Mutex<String>,
+    /// Those of this process, which hear of new keys at once.
+    verifiers: Mutex<Vec<KeyRefresher>>,
     revocations: Revocations,
     policy: ArcSwap<CredentialPolicy>,
     config: AuthConfig,
@@ -94,15 +105,33 @@ impl Auth {
         config.check()?;
         let issuer = issuer(cluster);
         service_tokens::secrets(&config.services).await?;
-        let sealing = Sealing::load(&config.tokens.key_encryption_file).await?;
-        let keys = Keys::ensure(&*store, &issuer, sealing, clock.now(), &ids).await?;
+        let revocations = Revocations::new();
+        let kept = match config.tokens.key_files.as_slice() {
+            [] => Kept::InStore(Sealing::load(&config.tokens.key_encryption_file).await?),
+            files => Kept::InFiles(files.to_vec(), revocations.clone()),
+        };
+        let keys = Keys::ensure(&*store, &issuer, kept, clock.now(), &ids).await?;
         let hasher = Hasher::new(&config.hashing).await?;
         let throttle = Throttle::new(&config.throttle);
         let (policy, config) = (ArcSwap::default(), config.clone());
-        let revocations = Revocations::new();
-        let service =
-            Service { store, clock, ids, hasher, throttle, keys, revocations, policy, config, issuer };
+        let service = Service {
+            store,
+            clock,
+            ids,
+            hasher,
+            throttle,
+            decoys: Decoys::default(),
+            keys,
+            files_told: Mutex::default(),
+            verifiers: Mutex::default(),
+            revocations,
+            policy,
+            config,
+            issuer,
+        };
         service.catch_up().await?;
+        // A key of a file may be among what is revoked.
+        service.keys.reload(&*service.store).await?;
         Ok(Self(Arc::new(service)))
     }
 
@@ -133,10 +162,12 @@ impl Auth {
 
     /// Verifies the tokens of this cluster with the keys of this process.
     pub fn verifier(&self) -> Verifier {
-        Verifier::new(&self.0.issuer, &self.0.issuer, self.key_source())
+        let verifier = Verifier::new(&self.0.issuer, &self.0.issuer, self.key_source())
             .of_service("auth")
             .with_leeway(self.0.config.tokens.leeway)
-            .with_revocations(self.0.revocations.clone())
+            .with_revocations(self.0.revocations.clone());
+        self.0.verifiers.lock().unwrap_or_else(PoisonError::into_inner).push(verifier.key_refresher());
+        verifier
     }
 
     /// The public keys as `/.well-known/jwks.json` has them (RFC 7517).

@@ -1,6 +1,6 @@
 //! What a caller may do within an RPC that lets him in with less than its whole scope.
 
-use roamline_proto::auth::{PrincipalKind, SetCredentialsRequest};
+use roamline_proto::auth::{DeleteCredentialsRequest, PrincipalKind, SetCredentialsRequest};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_token::Caller;
@@ -24,6 +24,18 @@ pub(crate) fn may_set(caller: &Caller, request: &SetCredentialsRequest) -> Resul
     Err(Refusal::new(ErrorReason::ScopeMissing, told).with("scope", CREDENTIAL_WRITE))
 }
 
+/// Who may remove credentials of users only must say that he means no others.
+///
+/// # Errors
+/// `SCOPE_MISSING`.
+pub(crate) fn may_remove(caller: &Caller, request: &DeleteCredentialsRequest) -> Result<(), Refusal> {
+    if request.principal_kind() == PrincipalKind::User || caller.has(CREDENTIAL_WRITE) {
+        return Ok(());
+    }
+    let told = format!("the token lacks the scope {CREDENTIAL_WRITE}, which others than users need");
+    Err(Refusal::new(ErrorReason::ScopeMissing, told).with("scope", CREDENTIAL_WRITE))
+}
+
 #[cfg(test)]
 mod tests {
     use roamline_proto::auth::{NewCredential, Role};
@@ -44,6 +56,24 @@ mod tests {
             ..Default::default()
         };
         SetCredentialsRequest { credentials: kinds.iter().map(one).collect(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_service_removes_credentials_of_users_and_of_nobody_else() {
+        let service = caller(Role::Service);
+        let of = |kind: PrincipalKind| DeleteCredentialsRequest {
+            names: vec!["x".into()],
+            principal_kind: kind.into(),
+        };
+        may_remove(&service, &of(PrincipalKind::User)).unwrap();
+        for kind in [PrincipalKind::Unspecified, PrincipalKind::Administrator, PrincipalKind::Application] {
+            let told = may_remove(&service, &of(kind)).unwrap_err();
+            assert_eq!(
+                (told.reason, told.metadata["scope"].as_str()),
+                (ErrorReason::ScopeMissing, "credential.write")
+            );
+            may_remove(&caller(Role::Administrator), &of(kind)).unwrap();
+        }
     }
 
     #[test]

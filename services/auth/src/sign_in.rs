@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roamline_domain::PrincipalName;
-use roamline_domain::credential::{CredentialPolicy, MustChange, SecretKind};
+use roamline_domain::credential::{CredentialPolicy, MustChange, PrincipalKind, SecretKind};
 use roamline_serve::at_even_times;
 use roamline_store::{Principal, SecretRecord};
 use secrecy::SecretString;
@@ -46,7 +46,7 @@ impl Service {
     /// who passes it on sees to it that its time tells nothing.
     pub(crate) async fn verify_at_once(&self, proof: &Proof) -> Result<Principal, AuthError> {
         let principal = self.compare(proof).await?;
-        match must_change(&principal, proof.kind, &self.policy.load(), self.clock.now()) {
+        match must_change(&principal, proof.kind, &self.policy_of(&principal), self.clock.now()) {
             Some(cause) => Err(AuthError::MustChange(cause)),
             None => Ok(principal),
         }
@@ -66,7 +66,7 @@ impl Service {
     /// When the owner is to be warned that his secret expires (SP-14).
     pub(crate) fn expiry_to_tell(&self, principal: &Principal, kind: SecretKind) -> Option<Timestamp> {
         let secret = secret_of(principal, kind)?;
-        self.policy.load().warns_of(principal.kind, secret.set_at, self.clock.now())
+        self.policy_of(principal).warns_of(principal.kind, secret.set_at, self.clock.now())
     }
 
     /// Nothing that the throttle looks at depends on whether there is such a name.
@@ -81,14 +81,18 @@ impl Service {
     }
 
     /// Compares once, then decides on the record as it is after that: a lockout that came meanwhile counts, and the
-    /// failure is kept before anybody hears of it (SP-14).
+    /// failure is kept before anybody hears of it (SP-14). Each refusal of a comparison comes with one write, be it of a
+    /// record that stays as it is, so that neither how long it takes nor how it fares beside others tells who exists.
     async fn compare_admitted(&self, proof: &Proof) -> Result<Principal, AuthError> {
         let place = self.hasher.admit(proof.from.source)?;
         let found = self.store.principal(&proof.name).await?;
         let compared = found.as_ref().and_then(|principal| secret_of(principal, proof.kind));
         let hash = compared.map(|secret| secret.hash.as_str());
         let verdict = self.hasher.verify(&place, proof.secret.clone(), hash, proof.name.as_str()).await?;
-        let Some(compared) = compared else { return Err(AuthError::Refused) };
+        let Some(compared) = compared else {
+            drop(place);
+            return self.refuse_unknown(&proof.name).await;
+        };
         let rehashed = match verdict.matches && verdict.outdated {
             true => Some(self.hasher.hash(&place, proof.secret.clone()).await?),
             false => None,
@@ -96,26 +100,41 @@ impl Service {
         drop(place);
         let source = self.lockout_source(proof);
         for _ in 0..COMMITS {
-            let Some(principal) = self.store.principal(&proof.name).await? else { break };
-            let (now, policy) = (self.clock.now(), self.policy.load_full());
+            // Deleted meanwhile.
+            let Some(principal) = self.store.principal(&proof.name).await? else {
+                return Err(AuthError::Refused);
+            };
+            let (now, policy) = (self.clock.now(), self.policy_of(&principal));
             let secret = secret_of(&principal, proof.kind).filter(|secret| is_same_secret(secret, compared));
             let Some(secret) = secret else { return Err(AuthError::Refused) };
             let last = secret.used_at.unwrap_or(secret.set_at);
-            if principal.attempts.is_locked_at(source, now) || policy.is_inactive(principal.kind, last, now) {
-                return Err(AuthError::Refused);
-            }
+            let is_inactive = policy.is_inactive(principal.kind, last, now);
+            let proven = verdict.matches && !is_inactive && !principal.attempts.is_locked_at(source, now);
             let mut next = principal.clone();
-            if verdict.matches {
+            if proven {
                 next.attempts = principal.attempts.proven(source, now);
                 if let Some(secret) = secret_mut(&mut next, proof.kind) {
                     let rehashed = rehashed.as_ref().filter(|_| secret.hash == compared.hash);
                     note_use(secret, rehashed, now);
                 }
-            } else {
+            } else if !verdict.matches && !is_inactive {
                 next.attempts = principal.attempts.failed(principal.kind, source, &policy, now);
             }
-            if next == principal || self.store.set_principals(vec![next.clone()]).await? {
-                return if verdict.matches { Ok(next) } else { Err(AuthError::Refused) };
+            if proven && next == principal || self.store.set_principals(vec![next.clone()]).await? {
+                return if proven { Ok(next) } else { Err(AuthError::Refused) };
+            }
+        }
+        Err(AuthError::Contended)
+    }
+
+    /// Refuses a name that nobody has, or not with such a secret, after the reads and the write of one that somebody has.
+    async fn refuse_unknown(&self, name: &PrincipalName) -> Result<Principal, AuthError> {
+        let Some(decoy) = self.decoys.of(name) else { return Err(AuthError::Refused) };
+        for _ in 0..COMMITS {
+            let held = self.store.principal(&decoy).await?;
+            let held = held.unwrap_or_else(|| Principal::new(decoy.clone(), PrincipalKind::LogoutProfile));
+            if self.store.set_principals(vec![held]).await? {
+                return Err(AuthError::Refused);
             }
         }
         Err(AuthError::Contended)
@@ -182,7 +201,6 @@ fn secret_mut(principal: &mut Principal, kind: SecretKind) -> Option<&mut Secret
 mod tests {
     use std::sync::Arc;
 
-    use roamline_domain::credential::PrincipalKind;
     use roamline_serve::{Clock, Ids};
     use roamline_store::memory::MemoryStore;
     use tokio::time::Instant;

@@ -35,6 +35,10 @@ pub struct TokensConfig {
     /// A file with keys of 64 hexadecimal digits, one a line, that encrypt the signing keys in the store: the first one
     /// does, each one of them may have. Without it they are kept as they are.
     pub key_encryption_file: PathBuf,
+    /// Files with the signing keys, in place of those in the store: P-256 in PKCS#8 (PEM). The first one signs, all of them
+    /// are published: the next one, and those before, each for as long as its tokens are good. They are read again when
+    /// they change. Without any, the keys are made and kept in the store.
+    pub key_files: Vec<PathBuf>,
 }
 
 impl Default for TokensConfig {
@@ -46,6 +50,7 @@ impl Default for TokensConfig {
             leeway: LEEWAY,
             key_lives_for: Duration::from_secs(30 * 24 * 3600),
             key_encryption_file: PathBuf::new(),
+            key_files: Vec::new(),
         }
     }
 }
@@ -63,6 +68,8 @@ impl TokensConfig {
             "tokens.leeway must be at most 5m"
         } else if self.key_lives_for < Duration::from_secs(60) {
             "tokens.key_lives_for must be at least 1m"
+        } else if !self.key_files.is_empty() && !self.key_encryption_file.as_os_str().is_empty() {
+            "tokens.key_encryption_file encrypts keys in the store, and tokens.key_files says that they are elsewhere"
         } else {
             return Ok(());
         };

@@ -1,6 +1,8 @@
 //! Sign-ins and the tokens that come of them: begun with a credential, refreshed with a token that is good once, ended by
 //! whoever has it, by an administrator, or by another secret.
 
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 use roamline_domain::PrincipalName;
 use roamline_domain::credential::SecretKind;
@@ -66,7 +68,11 @@ impl Service {
     }
 
     /// The next tokens of a sign-in.
-    pub(crate) async fn refresh(&self, presented: &RefreshToken) -> Result<Issued, AuthError> {
+    pub(crate) async fn refresh(
+        &self,
+        presented: &RefreshToken,
+        from: Option<IpAddr>,
+    ) -> Result<Issued, AuthError> {
         for _ in 0..COMMITS {
             let now = self.clock.now();
             let Some(held) = self.store.sign_in(presented.sign_in()).await? else { break };
@@ -76,6 +82,11 @@ impl Service {
                 Worth::Spent => {
                     tracing::warn!(principal = %held.principal, sign_in = held.id, "a refresh token was used again; its sign-in is ended");
                     self.end(&held.id).await?;
+                    // The sign-in is gone, so that this is told once, however often the token comes.
+                    if let Err(error) = self.record_reuse(&held, from).await {
+                        let cause = &error as &dyn std::error::Error;
+                        tracing::error!(cause, principal = %held.principal, "the reuse of a refresh token is not in the audit trail");
+                    }
                     break;
                 }
                 Worth::Good | Worth::Repeated => {}
@@ -109,7 +120,7 @@ impl Service {
             self.end(&held.id).await?;
             return Err(AuthError::RefreshRefused);
         };
-        let must_change = must_change(principal, held.secret_kind, &self.policy.load(), now).is_some();
+        let must_change = must_change(principal, held.secret_kind, &self.policy_of(principal), now).is_some();
         if secret.set_at != held.secret_set_at || must_change {
             self.end(&held.id).await?;
             return Err(AuthError::RefreshRefused);

@@ -8,7 +8,10 @@
 )]
 
 mod age;
+mod key_files;
+mod own_policy;
 mod policy;
+mod removal;
 mod site;
 mod throttle;
 mod tokens;

@@ -28,8 +28,8 @@ impl Profile {
     /// Deletes the record of that name; with an etag, only if that is still its own (DP-20).
     ///
     /// # Errors
-    /// `INVALID_REQUEST`, `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH`, `RESOURCE_IN_USE`, `RESOURCE_WORN`, or a store's or the
-    /// session service's failure.
+    /// `INVALID_REQUEST`, `RESOURCE_NOT_FOUND`, `ETAG_MISMATCH`, `RESOURCE_IN_USE`, `RESOURCE_WORN`, or a store's, the
+    /// session service's or the auth service's failure.
     pub(crate) async fn delete<R: Record>(
         &self,
         given: &R::Given,
@@ -46,12 +46,13 @@ impl Profile {
                 Kind::UserDeviceProfile => self.without(&key, forced).await?,
                 _ => (Vec::new(), Surroundings::default()),
             };
-            if key.kind == Kind::Phone {
+            if matches!(key.kind, Kind::Phone | Kind::User) {
                 self.refuse_used(&key, &[]).await?;
             }
             if !self.undress(&key, Some(version), forced).await? {
                 continue;
             }
+            self.remove_credential(&key).await?;
             changes.push(Change::Delete { key: key.clone(), version });
             match self.commit(changes, &around).await? {
                 Outcome::Done => {

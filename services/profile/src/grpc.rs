@@ -1,5 +1,6 @@
 //! The gRPC services: thin methods that hand a request to its use case and put the answer on the wire.
 
+mod credentials;
 mod directory;
 mod import;
 mod lint;
@@ -29,6 +30,7 @@ use roamline_proto::profile::rendering_service_server::RenderingServiceServer;
 use roamline_proto::profile::service_parameters_service_server::ServiceParametersServiceServer;
 use roamline_proto::profile::user_device_profile_service_server::UserDeviceProfileServiceServer;
 use roamline_proto::profile::user_service_server::UserServiceServer;
+pub use credentials::GrpcCredentials;
 pub use sessions::GrpcSessions;
 
 use roamline_serve::{Api, MAX_REQUEST_BYTES};

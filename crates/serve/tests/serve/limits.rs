@@ -6,6 +6,8 @@ use h2::client::{SendRequest, handshake};
 use http::Request;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{PrincipalKind, SignInRequest};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
 use roamline_serve::{Readiness, ServeConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -231,5 +233,46 @@ async fn an_old_connection_is_left_by_its_client_or_closed() {
     let ended = async { while let Ok(Some(_)) = watch.message().await {} };
     tokio::time::timeout(WITHIN, ended).await.expect("the grace ends");
     is_served(running.channel().await).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn calls_over_all_connections_are_bounded_and_those_beyond_are_told_to_come_back() {
+    let running = start(ServeConfig { max_open_calls: 3.try_into().unwrap(), ..Default::default() }).await;
+    let (one, other) = (running.channel().await, running.channel().await);
+    let mut open = Vec::new();
+    for channel in [&one, &one, &other] {
+        open.push(watch(channel.clone()).await.unwrap());
+    }
+    let refused = ask(other.clone()).await.unwrap_err();
+    let refusal = Refusal::from_status(&refused).unwrap();
+    assert_eq!((refused.code(), refusal.reason), (Code::ResourceExhausted, ErrorReason::TooManyRequests));
+    assert!(refusal.retry_after.is_some());
+    open.pop();
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    let served = async {
+        while ask(one.clone()).await.is_err() {
+            pace.tick().await;
+        }
+    };
+    tokio::time::timeout(WITHIN, served).await.expect("one that has ended makes room");
+    drop(open);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_the_clients_mistake() {
+    let running = start(ServeConfig::default()).await;
+    let mut tasks = JoinSet::new();
+    let mut sender = by_hand(&running, &mut tasks).await.ready().await.unwrap();
+    let mut request = call();
+    request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    let (answer, mut body) = sender.send_request(request, false).unwrap();
+    // A message of three bytes: a field of a wire type that there is not.
+    body.send_data(axum::body::Bytes::from_static(&[0, 0, 0, 0, 3, 0x0f, 0xff, 0xff]), true).unwrap();
+    let answer = tokio::time::timeout(WITHIN, answer).await.expect("it is answered").unwrap();
+    let told = Status::from_header_map(answer.headers()).unwrap();
+    assert_eq!(told.code(), Code::InvalidArgument, "{told:?}");
+    assert_eq!(Refusal::from_status(&told).unwrap().reason, ErrorReason::InvalidRequest);
     running.stop().await;
 }

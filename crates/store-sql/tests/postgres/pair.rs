@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use roamline_domain::audit::{AuditRecord, EventMark};
+use roamline_domain::credential::PrincipalKind;
 use roamline_domain::directory::{Claim, Key, Kind};
 use roamline_domain::phone_state::{Session, SessionEvent};
 use roamline_domain::{PhoneName, PrincipalName, SessionId};
@@ -160,6 +161,14 @@ impl CredentialStore for Pair {
 
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError> {
         self.next().set_principals(principals).await
+    }
+
+    async fn delete_principals(
+        &self,
+        names: &[PrincipalName],
+        kind: Option<PrincipalKind>,
+    ) -> Result<(), StoreError> {
+        self.next().delete_principals(names, kind).await
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::fixture::{agent, at, phone};
 use crate::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Loaded};
 
-const KINDS: [AuditKind; 11] = [
+const KINDS: [AuditKind; 12] = [
     AuditKind::Login,
     AuditKind::Logout,
     AuditKind::LoginRefused,
@@ -23,6 +23,7 @@ const KINDS: [AuditKind; 11] = [
     AuditKind::RebuildBegun,
     AuditKind::Pruned,
     AuditKind::LoginKept,
+    AuditKind::RefreshTokenReused,
 ];
 
 fn session(agent_number: u32, phone_number: u32) -> Session {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roamline_domain::PrincipalName;
-use roamline_domain::credential::{Attempts, KnownPlace, PrincipalKind, Role, Tally};
+use roamline_domain::credential::{Attempts, KnownPlace, OwnPolicy, PrincipalKind, Role, Tally};
 use tokio::task::JoinSet;
 
 use super::fixture::at;
@@ -57,6 +57,7 @@ pub async fn every_field_of_a_principal_is_kept_and_its_version_grows(store: Arc
             pin: (version != 2).then(|| secret("$argon2id$1")),
             password: (version != 3).then(|| secret("$argon2id$2")),
             attempts: attempts(),
+            policy: OwnPolicy { history: (version != 1).then_some(7), ..OwnPolicy::default() },
             version,
             ..principal("agent1")
         };
@@ -105,4 +106,38 @@ pub async fn of_16_writers_from_one_version_one_writes(store: Arc<impl Credentia
         assert_eq!(tasks.join_all().await.into_iter().filter(|written| *written).count(), 1);
     }
     assert_eq!(store.principal(&name("a")).await.unwrap().unwrap().version, 4);
+}
+
+/// Whoever is there and is of the kind that is meant; the others stay.
+pub async fn a_principal_that_is_deleted_is_gone_and_others_are_not(store: Arc<impl CredentialStore>) {
+    let other = Principal::new(name("other"), PrincipalKind::Administrator);
+    assert!(store.set_principals(vec![principal("a"), principal("b"), other.clone()]).await.unwrap());
+    let names = [name("a"), name("nobody"), name("other")];
+    for _ in 0..2 {
+        store.delete_principals(&names, Some(PrincipalKind::User)).await.unwrap();
+    }
+    assert_eq!(store.principal(&name("a")).await.unwrap(), None);
+    assert!(store.principal(&name("b")).await.unwrap().is_some());
+    assert_eq!(store.principal(&name("other")).await.unwrap(), Some(Principal { version: 1, ..other }));
+    store.delete_principals(&names, None).await.unwrap();
+    assert_eq!(store.principal(&name("other")).await.unwrap(), None);
+    store.delete_principals(&[], None).await.unwrap();
+}
+
+/// A decision that was made from one who is gone is not written to his successor.
+pub async fn a_successor_has_no_version_that_his_predecessor_had(store: Arc<impl CredentialStore>) {
+    let mut versions = Vec::new();
+    for _ in 0..3 {
+        assert!(store.set_principals(vec![principal("a")]).await.unwrap());
+        for _ in 0..2 {
+            let held = store.principal(&name("a")).await.unwrap().unwrap();
+            versions.push(held.version);
+            assert!(store.set_principals(vec![held]).await.unwrap());
+        }
+        let last = store.principal(&name("a")).await.unwrap().unwrap();
+        versions.push(last.version);
+        store.delete_principals(&[name("a")], None).await.unwrap();
+        assert!(!store.set_principals(vec![last]).await.unwrap(), "he is gone");
+    }
+    assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
 }

@@ -244,6 +244,7 @@ pub fn profile(name: &str, lines: &[&str]) -> Resource {
         agent: None,
         login_user_id: None,
         cross_cluster_calling_search_space: None,
+        applications: Vec::new(),
     })
 }
 

@@ -1,9 +1,10 @@
 //! Tokens, revocations and roles between the wire and this service.
 
-use roamline_domain::{PrincipalName, Violations};
+use roamline_domain::PrincipalName;
 use roamline_proto::auth::{self as proto, revocation::Of};
 use roamline_store::{Principal, RevocationPage, Revoked};
 
+use super::removal::parsed;
 use super::{instant, role_to_proto};
 use crate::error::AuthError;
 use crate::refresh_token::RefreshToken;
@@ -34,17 +35,7 @@ pub(crate) fn revocations_to_proto(page: RevocationPage) -> proto::ListRevocatio
 
 /// Whose tokens are to be revoked.
 pub(crate) fn names(request: &proto::RevokeTokensRequest) -> Result<Vec<PrincipalName>, AuthError> {
-    let mut wrong = Violations::new();
-    let count = request.names.len();
-    if count > MOST_NAMES {
-        wrong.add("names", "", format!("has {count} entries, more than {MOST_NAMES}"));
-        return Err(AuthError::Malformed(wrong));
-    }
-    let parsed = request.names.iter().enumerate();
-    let parsed = parsed
-        .filter_map(|(index, name)| wrong.take(format!("names[{index}]"), name.parse::<PrincipalName>()))
-        .collect();
-    wrong.none_or(parsed).map_err(AuthError::Malformed)
+    parsed(&request.names, MOST_NAMES)
 }
 
 /// A refresh token as a client sends it. What is none is refused as one that is good no more.

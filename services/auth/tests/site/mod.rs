@@ -9,8 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_auth::{Auth, AuthConfig, AuthStore, GrpcPolicy, HashingConfig};
-use roamline_domain::PrincipalName;
-use roamline_domain::credential::Attempts;
+use roamline_domain::audit::{AuditRecord, EventMark};
+use roamline_domain::credential::{Attempts, PrincipalKind as Kinds};
+use roamline_domain::phone_state::Session;
+use roamline_domain::{PhoneName, PrincipalName, SessionId};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::credential::Kind;
 use roamline_proto::auth::{
@@ -31,7 +33,8 @@ use roamline_serve::{
 };
 use roamline_store::memory::MemoryStore;
 use roamline_store::{
-    CredentialStore, KeyRecord, Principal, Revocation, RevocationPage, SignIn, StoreError, TokenStore,
+    AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, CredentialStore, KeyRecord, Principal,
+    Revocation, RevocationPage, Sequence, SignIn, StoreError, TokenStore,
 };
 use roamline_token::{Bearer, ServiceToken, scopes_of};
 use tokio::sync::watch;
@@ -114,7 +117,7 @@ impl Site {
         let parameters = Arc::new(Parameters { policy: Mutex::new(policy), asked: watch::Sender::new(0) });
         api.add(ServiceParametersServiceServer::from_arc(Arc::clone(&parameters)));
         let own = ServiceToken::new(auth.signer(), "auth", clock.reader());
-        auth.follow(Arc::new(GrpcPolicy::new(channel.clone(), &Bearer::service(own))), &tasks);
+        auth.follow(Arc::new(GrpcPolicy::new(channel.clone().into(), &Bearer::service(own))), &tasks);
         let process = Process {
             verifier: Arc::new(auth.verifier()),
             clock: clock.clone(),
@@ -319,6 +322,58 @@ impl CredentialStore for Faulty {
     async fn set_principals(&self, principals: Vec<Principal>) -> Result<bool, StoreError> {
         self.works()?;
         self.inner.set_principals(principals).await
+    }
+
+    async fn delete_principals(
+        &self,
+        names: &[PrincipalName],
+        kind: Option<Kinds>,
+    ) -> Result<(), StoreError> {
+        self.works()?;
+        self.inner.delete_principals(names, kind).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Faulty {
+    async fn place(&self) -> Result<AuditPlace, StoreError> {
+        self.works()?;
+        AuditStore::place(&self.inner).await
+    }
+
+    async fn append(&self, step: AuditStep) -> Result<(), AuditError> {
+        self.works()?;
+        self.inner.append(step).await
+    }
+
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError> {
+        self.works()?;
+        self.inner.prune(step, until).await
+    }
+
+    async fn records(
+        &self,
+        query: &AuditQuery,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        self.works()?;
+        self.inner.records(query, after, limit).await
+    }
+
+    async fn recorded(&self, after: Sequence, until: Sequence) -> Result<Vec<EventMark>, StoreError> {
+        self.works()?;
+        self.inner.recorded(after, until).await
+    }
+
+    async fn live(&self, after: Option<&PhoneName>, limit: u32) -> Result<Vec<Session>, StoreError> {
+        self.works()?;
+        AuditStore::live(&self.inner, after, limit).await
+    }
+
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        self.works()?;
+        self.inner.live_among(sessions).await
     }
 }
 

@@ -40,6 +40,9 @@ impl Profile {
         let import = self.open(&asked.import_id).await?;
         let mut found = Found::default();
         if !asked.prune {
+            if !asked.validate_only {
+                self.remove_credentials_of_import(&import.id).await?;
+            }
             match self.commit_staged(&import.id, asked.validate_only).await {
                 Ok(committed) => return Ok(answer(!asked.validate_only, committed, found)),
                 Err(error) => {
@@ -71,6 +74,9 @@ impl Profile {
             found.problems.extend(copy.problems);
             found.rows.extend(copy.refused);
             let goes_on = if sound {
+                if !asked.validate_only {
+                    self.remove_credentials_of_import(&copy.id).await?;
+                }
                 match self.commit_staged(&copy.id, asked.validate_only).await {
                     Ok(committed) => {
                         let ended = if asked.validate_only { &copy.id } else { &import.id };

@@ -3,7 +3,9 @@
 #![allow(clippy::indexing_slicing, clippy::needless_pass_by_value, reason = "all of this is tests")]
 
 mod apply;
+mod associated;
 mod creating;
+mod credentials;
 mod deleting;
 mod fake_sessions;
 mod filtering;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::credentials::FakeCredentials;
 use crate::fake_sessions::FakeSessions;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -175,6 +176,7 @@ impl KeySource for Keys {
 pub(crate) struct Site {
     pub(crate) store: Arc<Watched>,
     pub(crate) sessions: Arc<FakeSessions>,
+    pub(crate) credentials: Arc<FakeCredentials>,
     pub(crate) time: ManualClock,
     channel: Channel,
     signer: Signer,
@@ -192,7 +194,9 @@ impl Site {
         let verifier = Arc::new(Verifier::new(CLUSTER, CLUSTER, keys));
         let mut api = Api::new();
         let sessions = Arc::new(FakeSessions::default());
-        Profile::new(store.clone(), clock.clone()).with_sessions(sessions.clone()).add_to(&mut api);
+        let credentials = Arc::new(FakeCredentials::default());
+        let profile = Profile::new(store.clone(), clock.clone()).with_sessions(sessions.clone());
+        profile.with_credentials(credentials.clone()).add_to(&mut api);
 
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listeners = Listeners::bind(any, any).await.unwrap();
@@ -205,7 +209,7 @@ impl Site {
         let scopes = ["directory.read", "directory.write", "directory.resolve", "profile.own"];
         let token = signer.sign("test", PrincipalKind::Administrator, &scopes, now, LONG).unwrap();
         let bearer = Bearer::token(token.token);
-        Self { store, sessions, time, channel: channel.connect_lazy(), signer, bearer, tasks }
+        Self { store, sessions, credentials, time, channel: channel.connect_lazy(), signer, bearer, tasks }
     }
 
     /// The lines 2001 to 2008, the router-based profile `me` of user `me` with them, and the phones of the example:
