@@ -68,32 +68,32 @@ fn compare<B: Backend>(operations: u32) {
 
 #[test]
 fn the_service_keeps_the_rules_on_the_memory_store() {
-    compare::<Memory>(1_500);
+    compare::<Memory>(800);
 }
 
 #[test]
 fn the_service_keeps_the_rules_on_sqlite() {
-    compare::<Sqlite>(1_000);
+    compare::<Sqlite>(500);
 }
 
 #[test]
 fn the_service_keeps_the_rules_on_postgresql() {
-    compare::<PostgreSql>(500);
+    compare::<PostgreSql>(300);
 }
 
 #[test]
 fn the_service_keeps_the_rules_on_redis() {
-    compare::<Standalone>(800);
+    compare::<Standalone>(400);
 }
 
 #[test]
 fn the_service_keeps_the_rules_on_redis_behind_sentinel() {
-    compare::<Sentinel>(300);
+    compare::<Sentinel>(200);
 }
 
 #[test]
 fn the_service_keeps_the_rules_on_a_redis_cluster() {
-    compare::<Cluster>(300);
+    compare::<Cluster>(200);
 }
 
 /// The operations of a run by which the comparison finds what is wrong with a store, after so many steps of shrinking.
