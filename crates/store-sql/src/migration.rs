@@ -5,6 +5,7 @@ mod m0002_imports;
 mod m0003_audit;
 mod m0004_credentials;
 mod m0005_tokens;
+mod m0007_federation;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_audit::Audit),
             Box::new(m0004_credentials::Credentials),
             Box::new(m0005_tokens::Tokens),
+            Box::new(m0007_federation::Federation),
         ]
     }
 }

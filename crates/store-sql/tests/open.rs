@@ -159,6 +159,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("m0003_audit.rs", "d057b8036c6c8143"),
     ("m0004_credentials.rs", "57467e63213851eb"),
     ("m0005_tokens.rs", "2c1d2aa1b070b1cc"),
+    ("m0007_federation.rs", "cd5f96abf6e31d51"),
 ];
 
 #[test]
