@@ -28,6 +28,7 @@ mod strangers;
 mod tasks;
 pub mod telemetry;
 mod tls;
+mod trust;
 
 pub use allow::AllowError;
 pub use api::{Api, MAX_REQUEST_BYTES};
@@ -43,3 +44,4 @@ pub use serve_config::{ClientCertificate, ServeConfig, TlsConfig};
 pub use server::{Outset, Process, ServeError, serve, serve_later};
 pub use tasks::Tasks;
 pub use tls::TlsError;
+pub use trust::{CertificateFacts, Expected, PeerDial, PeerDialError, PeerTrust, is_signed_by};

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::inside::Inside;
+use crate::trust::PeerTrust;
 
 /// The port for the API and the port for probes and metrics.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Listeners {
     pub(crate) api_addr: SocketAddr,
     pub(crate) admin_addr: SocketAddr,
     pub(crate) pipes: mpsc::Receiver<DuplexStream>,
+    pub(crate) peers: PeerTrust,
     inside: Inside,
 }
 
@@ -32,7 +34,8 @@ impl Listeners {
         let (api, api_addr) = bind(listen).await?;
         let (admin, admin_addr) = bind(admin).await?;
         let (inside, pipes) = Inside::new();
-        Ok(Self { api, admin, api_addr, admin_addr, pipes, inside })
+        let peers = PeerTrust::default();
+        Ok(Self { api, admin, api_addr, admin_addr, pipes, peers, inside })
     }
 
     /// Where the API listens.
@@ -43,6 +46,11 @@ impl Listeners {
     /// The way by which the process calls its own API, whatever the ports need.
     pub fn inside(&self) -> Inside {
         self.inside.clone()
+    }
+
+    /// Whose certificates are believed beside those of the configuration, where the port speaks TLS; nobody's yet.
+    pub fn peers(&self) -> PeerTrust {
+        self.peers.clone()
     }
 
     /// Where probes and metrics are answered.
