@@ -97,6 +97,8 @@ pub(crate) enum Role {
     Profile,
     /// Logins, logouts, who is where; the link to phones
     Session,
+    /// Sessions across clusters
+    Emcc,
 }
 
 impl Role {
@@ -106,6 +108,7 @@ impl Role {
             Self::Auth => "auth",
             Self::Profile => "profile",
             Self::Session => "session",
+            Self::Emcc => "emcc",
         }
     }
 
@@ -115,6 +118,7 @@ impl Role {
             Self::Auth => 7410,
             Self::Profile => 7420,
             Self::Session => 7430,
+            Self::Emcc => 7440,
         }
     }
 }
@@ -125,10 +129,10 @@ pub(crate) struct ServeOptions {
     /// Which service
     #[arg(value_enum)]
     pub role: Role,
-    /// Address of the API: gRPC, gRPC-web, health and reflection [default: 127.0.0.1, port 7410, 7420 or 7430]
+    /// Address of the API: gRPC, gRPC-web, health and reflection [default: 127.0.0.1, port 7410, 7420, 7430 or 7440]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Address of the admin port: /livez, /readyz, /metrics [default: 127.0.0.1, port 7411, 7421 or 7431]
+    /// Address of the admin port: /livez, /readyz, /metrics [default: 127.0.0.1, port 7411, 7421, 7431 or 7441]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<SocketAddr>,
     /// Id of the cluster that is served; part of every record

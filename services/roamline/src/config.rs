@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use roamline_auth::AuthConfig;
+use roamline_emcc::EmccConfig;
 use roamline_serve::ServeConfig;
 use roamline_serve::config::ConfigError;
 use roamline_serve::telemetry::Format;
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub redis: RedisConfig,
     pub auth: AuthConfig,
     pub session: SessionConfig,
+    pub emcc: EmccConfig,
     pub services: ServicesConfig,
     pub log: LogConfig,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use roamline_auth::{Auth, GrpcPolicy};
 use roamline_domain::ClusterId;
+use roamline_emcc::{Emcc, Local};
 use roamline_profile::{GrpcSessions, Profile};
 use roamline_serve::{Api, Ids, Outset};
 use roamline_session::{GrpcPeers, Session};
@@ -57,16 +58,33 @@ pub(crate) fn add_profile(
     });
 }
 
+/// The emcc service, which speaks with other clusters.
+pub(crate) fn add_emcc(
+    api: &mut Api,
+    config: &Config,
+    stores: &Stores,
+    cluster: &ClusterId,
+    local: Local,
+    Outset { clock, tasks, .. }: &Outset,
+) {
+    let (config, store) = (config.emcc.clone(), stores.database.clone());
+    Emcc::start(config, cluster.clone(), store, local, clock.clone(), Ids::new(), tasks).add_to(api);
+}
+
 /// The session service, which asks the profile service what a phone wears, and the auth service whose a credential is.
 pub(crate) fn add_session(
     api: &mut Api,
     config: &Config,
     stores: &Stores,
-    (profile, auth): (Channel, Channel),
+    (profile, auth, emcc): (Channel, Channel, Option<Channel>),
     bearer: &Bearer,
     Outset { clock, tasks, .. }: &Outset,
 ) {
-    let peers = Arc::new(GrpcPeers::new(profile, auth, bearer));
+    let peers = GrpcPeers::new(profile, auth, bearer);
+    let peers = Arc::new(match emcc {
+        Some(emcc) => peers.roaming(emcc, bearer),
+        None => peers,
+    });
     let session =
         Session::start(config.session.clone(), stores.of_sessions(), peers, clock.clone(), Ids::new(), tasks);
     session.add_to(api);

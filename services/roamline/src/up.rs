@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use roamline_emcc::Local;
 use roamline_proto::auth::PrincipalKind;
 use roamline_serve::{Api, Listeners};
 use roamline_token::scopes_of;
@@ -54,8 +55,10 @@ async fn begin(
     let bearer = |service: &str| parts::signed(&auth, service, outset);
     parts::obey_policy(&auth, channel.clone(), &bearer("auth"), outset);
     let mut api = Api::new();
-    let both = (channel.clone(), channel.clone());
-    parts::add_session(&mut api, config, &stores, both, &bearer("session"), outset);
+    let called = (channel.clone(), channel.clone(), Some(channel.clone()));
+    parts::add_session(&mut api, config, &stores, called, &bearer("session"), outset);
+    let local = Local::new(channel.clone(), channel.clone(), channel.clone(), &bearer("emcc"));
+    parts::add_emcc(&mut api, config, &stores, &options.cluster_id, local, outset);
     auth.add_to(&mut api);
     parts::add_profile(&mut api, &stores, channel.clone(), bearer("profile"), outset);
     let serving = start.serve(api, auth.verifier()).await?;
