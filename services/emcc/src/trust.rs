@@ -47,7 +47,7 @@ pub struct TrustConfig {
     /// which ends with this cluster's id.
     pub certificate_file: PathBuf,
     /// The authorities that our certificates may be signed by (PEM), as other clusters are told them; during a rotation the
-    /// old one and the new one. None is `emcc.tls.ca_file`.
+    /// old one and the new one. None is those of `emcc.tls.ca_file` that have signed our certificate.
     pub bundle_file: PathBuf,
     /// How often other clusters are asked for their bundles; 10 s to 1 day.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

@@ -105,6 +105,7 @@ impl TrustService for Administration {
         request: Request<wire::RefreshTrustRequest>,
     ) -> Answer<wire::RefreshTrustResponse> {
         let done = Box::pin(self.0.refresh_named(&request.get_ref().cluster_id)).await?;
+        Box::pin(self.0.warn_of_all()).await;
         let peer = Some(peer_to(&self.0.state_of(&done.remote)));
         Ok(Response::new(wire::RefreshTrustResponse { peer, changed: done.changed }))
     }

@@ -2,7 +2,7 @@
 //! that whoever renews them (a person, cert-manager) need tell nobody.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use roamline_domain::emcc::trust::{TrustBundle, certificates_in, pem_of};
 use roamline_proto::error::ErrorReason;
@@ -56,9 +56,14 @@ impl Service {
         if shown.first().and_then(spiffe_of) != Some(&spiffe_id) {
             return Err(format!("{shown_key}: the certificate does not carry our SPIFFE id {spiffe_id:?}"));
         }
-        let (file, path) = self.bundle_file();
-        let pem = certificates_in(&String::from_utf8_lossy(&read(file, &path).await?));
+        let chain_der: Vec<_> = shown.iter().map(|one| one.der.clone()).collect();
+        let (file, pem) = self.read_bundle(&chain_der).await?;
         let authorities = authorities(&pem).map_err(|why| format!("{file}: {why}"))?;
+        if !is_signed_by(&chain_der, &pem_of(&pem), self.clock.now()) {
+            return Err(format!(
+                "{shown_key}: no authority in {file} has signed the certificate, or it is not valid now"
+            ));
+        }
         let bundle = TrustBundle {
             cluster: self.cluster.clone(),
             address: self.config.address.clone(),
@@ -70,21 +75,24 @@ impl Service {
         if let Some(wrong) = wrong {
             return Err(format!("what this cluster would say of itself is not right: {wrong}"));
         }
-        let chain_der: Vec<_> = shown.iter().map(|one| one.der.clone()).collect();
-        if !is_signed_by(&chain_der, &pem_of(&bundle.authorities), self.clock.now()) {
-            return Err(format!(
-                "{shown_key}: no authority in {file} has signed the certificate, or it is not valid now"
-            ));
-        }
         let shown = shown.into_iter().next().ok_or_else(|| format!("{shown_key} holds no certificate"))?;
         Ok(Own { bundle, shown, authorities, chain, key })
     }
 
-    fn bundle_file(&self) -> (&'static str, PathBuf) {
-        match self.config.bundle_file.as_os_str().is_empty() {
-            true => ("emcc.tls.ca_file", self.tls.ca_file.clone()),
-            false => ("emcc.trust.bundle_file", self.config.bundle_file.clone()),
+    /// The authorities that others are told, and the setting that names their file. Where it is the one of all whom we
+    /// believe, only those that have signed `ours`: the others are not ours, and must not stand for us.
+    async fn read_bundle(&self, ours: &[Vec<u8>]) -> Result<(&'static str, Vec<String>), String> {
+        let own = !self.config.bundle_file.as_os_str().is_empty();
+        let (file, path) = match own {
+            true => ("emcc.trust.bundle_file", &self.config.bundle_file),
+            false => ("emcc.tls.ca_file", &self.tls.ca_file),
+        };
+        let mut pem = certificates_in(&String::from_utf8_lossy(&read(file, path).await?));
+        if !own {
+            let now = self.clock.now();
+            pem.retain(|authority| is_signed_by(ours, authority, now));
         }
+        Ok((file, pem))
     }
 }
 

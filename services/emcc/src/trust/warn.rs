@@ -68,7 +68,7 @@ impl Service {
     }
 
     /// Warns of everything that expires soon, or has.
-    pub(super) async fn warn_of_all(&self) {
+    pub(crate) async fn warn_of_all(&self) {
         let remotes = self.remotes.load_full();
         if remotes.is_empty() && self.config.address.is_empty() {
             return;
