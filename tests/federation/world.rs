@@ -165,7 +165,8 @@ impl Cluster {
             .set("EMCC__LOOK_EVERY", "200ms")
             .set("EMCC__FILTER_EVERY", "200ms")
             .set("EMCC__REMEMBER_FOR", "1s")
-            .set("EMCC__LOGIN_WITHIN", "1s")
+            .set("EMCC__MAX_REQUESTS_PER_PEER", "8")
+            .set("EMCC__LOGIN_WITHIN", "2s")
             .set("AUTH__HASHING__MEMORY_KIB", "8")
             .set("AUTH__HASHING__PASSES", "1");
         let server = start(site.up()).expect("the cluster starts");

@@ -16,6 +16,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::clock::pause;
+use crate::inside::Pipe;
 use crate::peer::PeerIdentity;
 use crate::places::{Place, Seat, Visit};
 use crate::strangers::kind_of;
@@ -93,8 +94,8 @@ impl Connection {
     }
 
     /// From the process itself.
-    pub(crate) fn pipe(stream: DuplexStream, seat: Seat) -> Self {
-        Self::new(Stream::Pipe(stream), None, None, seat, false)
+    pub(crate) fn pipe(pipe: Pipe, seat: Seat) -> Self {
+        Self::new(Stream::Pipe(pipe.stream), None, pipe.identity, seat, false)
     }
 
     fn new(

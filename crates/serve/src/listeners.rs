@@ -5,11 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::inside::Inside;
+use crate::inside::{Inside, Pipe};
 use crate::trust::PeerTrust;
 
 /// The port for the API and the port for probes and metrics.
@@ -19,7 +18,7 @@ pub struct Listeners {
     pub(crate) admin: TcpListener,
     pub(crate) api_addr: SocketAddr,
     pub(crate) admin_addr: SocketAddr,
-    pub(crate) pipes: mpsc::Receiver<DuplexStream>,
+    pub(crate) pipes: mpsc::Receiver<Pipe>,
     pub(crate) peers: PeerTrust,
     inside: Inside,
 }

@@ -14,7 +14,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 use roamline_token::{CallerLayer, Verifier};
-use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -287,7 +286,7 @@ fn builder(config: &ServeConfig) -> Server {
 
 /// Serves what comes through the pipes, as long as it is polled.
 async fn serve_inside(
-    pipes: mpsc::Receiver<DuplexStream>,
+    pipes: mpsc::Receiver<inside::Pipe>,
     routes: Routes,
     cut: &CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
@@ -297,6 +296,7 @@ async fn serve_inside(
     });
     Server::builder()
         .max_concurrent_streams(STREAMS_INSIDE)
+        .layer(MapRequestLayer::new(Peer::introduce::<Body>))
         .layer(CallMetricsLayer)
         .add_routes(routes)
         .serve_with_incoming(incoming)

@@ -3,6 +3,7 @@
 //! to know at the same time ask once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -65,8 +66,10 @@ impl Inner {
         let mut asked = 0;
         let known = self.found.0.get_or_insert_async(user, async {
             asked = u32::try_from(peers.len()).unwrap_or(u32::MAX);
-            let homes = self.ask(user, peers).await;
-            let until = now.checked_add(self.config.remember_for).unwrap_or(now);
+            let (homes, all_answered) = self.ask(user, peers).await;
+            // Who did not answer may be his home: that is no news to keep.
+            let remember_for = if all_answered { self.config.remember_for } else { Duration::ZERO };
+            let until = now.checked_add(remember_for).unwrap_or(now);
             Ok::<_, std::convert::Infallible>((homes, until))
         });
         let homes = match known.await {
@@ -76,18 +79,21 @@ impl Inner {
         (homes, asked)
     }
 
-    async fn ask(&self, user: &str, peers: Vec<Arc<Peer>>) -> Arc<[ClusterId]> {
+    /// Those that say he is at home there, and whether all have answered.
+    async fn ask(&self, user: &str, peers: Vec<Arc<Peer>>) -> (Arc<[ClusterId]>, bool) {
         let within = self.config.answer_within();
         let answers = futures::stream::iter(peers).map(|peer| async move {
-            let Ok(link) = &peer.link else { return None };
-            match link.is_home(user, within).await {
-                Ok(true) => Some(peer.remote.cluster.clone()),
-                _ => None,
-            }
+            let answer = match &peer.link {
+                Ok(link) => link.is_home(user, within).await.ok(),
+                Err(_) => None,
+            };
+            (peer.remote.cluster.clone(), answer)
         });
-        let mut homes: Vec<_> =
-            answers.buffer_unordered(AT_ONCE).filter_map(async |home| home).collect().await;
+        let answers: Vec<(ClusterId, Option<bool>)> = answers.buffer_unordered(AT_ONCE).collect().await;
+        let all_answered = answers.iter().all(|(_, answer)| answer.is_some());
+        let homes = answers.into_iter().filter(|(_, answer)| *answer == Some(true));
+        let mut homes: Vec<_> = homes.map(|(cluster, _)| cluster).collect();
         homes.sort();
-        homes.into()
+        (homes.into(), all_answered)
     }
 }

@@ -44,6 +44,7 @@ impl Inner {
             match told.message {
                 Some(Message::Snapshot(session)) => live.push(session),
                 Some(Message::SnapshotDone(_)) => self.compare(std::mem::take(&mut live)).await?,
+                Some(Message::LoggedIn(session)) => self.has_begun(&session.session_id).await?,
                 Some(Message::LoggedOut(ended)) => {
                     if let Some(session) = ended.session {
                         self.has_ended(&session.session_id).await?;
@@ -56,6 +57,16 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// A session has begun here: where its half has ended meanwhile, it ends.
+    async fn has_begun(&self, session: &str) -> Result<(), Refusal> {
+        let Ok(session) = session.parse::<SessionId>() else { return Ok(()) };
+        let half = self.store.half(&session).await.map_err(|error| refusal::store(&error))?;
+        match half {
+            Some(half) if !half.is_live() => self.local.end(&session).await,
+            _ => Ok(()),
+        }
     }
 
     /// A session has ended here: its half ends, and the other side is told.

@@ -12,7 +12,8 @@ use roamline_domain::{PhoneName, SessionId, UserId, Violations};
 use roamline_proto::emcc::{RemoteLoginRequest, RemoteLoginResponse, VisitingPhone};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{
-    CrossCluster, DevicePool, DeviceSettings, Phone, PrepareLoginResponse, PrepareRoamingRequest, User,
+    CrossCluster, DevicePool, DeviceSettings, Phone, PrepareLoginResponse, PrepareRoamingRequest,
+    PrepareRoamingResponse,
 };
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session::{Actor, BeginHomeHalfRequest};
@@ -40,7 +41,7 @@ impl Inner {
     ) -> Result<RemoteLoginResponse, Refusal> {
         let phone = request.phone.as_ref().map(|phone| phone.name.clone()).unwrap_or_default();
         let (user, source) = (request.user_id.clone(), request.source_address.clone());
-        let done = self.remote_login_untold(peer, request).await;
+        let done = Box::pin(self.remote_login_untold(peer, request)).await;
         if let Err(refused) = &done {
             let actor = actor(peer, source);
             self.local.tell_refused(&phone, &user, refused.reason, actor).await;
@@ -65,9 +66,11 @@ impl Inner {
         if !is_timely(&asked.session, self.clock.now()) {
             return Err(refusal::id_used(asked.session.as_str()));
         }
-        self.authenticate(&asked).await?;
+        let place = asked.visiting.geolocation.as_ref().map(convert::place);
+        let pool = recalled.roaming_pool(place.as_ref());
+        let roaming = self.authenticate(&asked, pool).await?;
         let device = self.begin(&asked, peer, &recalled).await?;
-        let done = self.begin_session(&asked, peer, &recalled, device).await;
+        let done = Box::pin(self.begin_session(&asked, peer, &recalled, (device, pool), roaming)).await;
         if done.is_err() {
             self.end_half(&asked.session, true).await?;
         }
@@ -91,13 +94,27 @@ impl Inner {
         }
     }
 
-    /// Whether he is one of ours, who he says he is, and may be elsewhere; and whether the phone's model will do.
-    async fn authenticate(&self, asked: &Asked) -> Result<User, Refusal> {
+    /// Whether he is one of ours, who he says he is, and may be elsewhere; and whether the phone's model will do. What the
+    /// directory makes of his login is asked meanwhile, and told to nobody before he has proven himself.
+    async fn authenticate(
+        &self,
+        asked: &Asked,
+        pool: Option<&DevicePool>,
+    ) -> Result<PrepareRoamingResponse, Refusal> {
         let Some(user) = self.local.user(&asked.user).await? else {
             return Err(refusal::not_at_home(asked.user.as_str()));
         };
         let (credential, source) = (asked.request.credential.clone(), asked.request.source_address.clone());
-        self.local.verify(&asked.user, credential, source, &asked.phone).await?;
+        let request = PrepareRoamingRequest {
+            phone: Some(as_phone(&asked.visiting, pool)),
+            user_id: asked.user.to_string(),
+            profile: asked.request.profile.clone(),
+        };
+        let (proven, roaming) = tokio::join!(
+            self.local.verify(&asked.user, credential, source, &asked.phone),
+            self.local.prepare_roaming(request),
+        );
+        proven?;
         if !user.cross_cluster_enabled {
             return Err(refusal::not_enabled(&asked.user));
         }
@@ -106,7 +123,7 @@ impl Inner {
         if !model.is_some_and(takes_cross_cluster) {
             return Err(refusal::model(&asked.visiting.model));
         }
-        Ok(user)
+        roaming
     }
 
     /// Writes the half down, with a base device of its own.
@@ -148,10 +165,10 @@ impl Inner {
         asked: &Asked,
         peer: &RemoteCluster,
         recalled: &Recalled,
-        device: BaseDevice,
+        (device, pool): (BaseDevice, Option<&DevicePool>),
+        roaming: PrepareRoamingResponse,
     ) -> Result<RemoteLoginResponse, Refusal> {
-        let pool = recalled.roaming_pool(asked.visiting.geolocation.as_ref().map(convert::place).as_ref());
-        let mut prepared = self.prepare(asked, peer, recalled, device, pool).await?;
+        let mut prepared = self.dress(asked, peer, recalled, (device, pool), roaming)?;
         let base =
             device.phone().map_err(|_| Refusal::new(ErrorReason::Internal, "a base device has no name"))?;
         let begin = BeginHomeHalfRequest {
@@ -187,21 +204,15 @@ impl Inner {
         })
     }
 
-    /// What the directory makes of the login, with what the visiting side has to say laid over it (XC-7).
-    async fn prepare(
+    /// What the directory made of the login, with what the visiting side has to say laid over it (XC-7).
+    fn dress(
         &self,
         asked: &Asked,
         peer: &RemoteCluster,
         recalled: &Recalled,
-        device: BaseDevice,
-        pool: Option<&DevicePool>,
+        (device, pool): (BaseDevice, Option<&DevicePool>),
+        roaming: PrepareRoamingResponse,
     ) -> Result<PrepareLoginResponse, Refusal> {
-        let request = PrepareRoamingRequest {
-            phone: Some(as_phone(&asked.visiting, pool)),
-            user_id: asked.user.to_string(),
-            profile: asked.request.profile.clone(),
-        };
-        let roaming = self.local.prepare_roaming(request).await?;
         let mut prepared = roaming.prepared.unwrap_or_default();
         if let Some(refused) = prepared.refusal.take().or(prepared.contact_centre_refusal.take()) {
             return Err(convert::deferred(&refused));

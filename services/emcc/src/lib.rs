@@ -31,7 +31,7 @@ use roamline_store::FederationStore;
 use tokio::sync::Notify;
 
 pub use config::EmccConfig;
-pub use grpc::Local;
+pub use grpc::{Local, Neighbours};
 pub use trust::{Trust, TrustConfig};
 
 use find::Found;
@@ -51,6 +51,7 @@ pub(crate) struct Inner {
     config: EmccConfig,
     store: Arc<dyn FederationStore>,
     local: Local,
+    neighbours: Neighbours,
     clock: Clock,
     ids: Ids,
     recalled: ArcSwap<Recalled>,
@@ -78,7 +79,7 @@ impl Emcc {
         config: EmccConfig,
         cluster: ClusterId,
         store: Arc<dyn FederationStore>,
-        local: Local,
+        (local, neighbours): (Local, Neighbours),
         clock: Clock,
         ids: Ids,
         tasks: &Tasks,
@@ -89,6 +90,7 @@ impl Emcc {
             config,
             store,
             local,
+            neighbours,
             clock,
             ids,
             recalled: ArcSwap::default(),

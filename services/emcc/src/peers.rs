@@ -55,7 +55,7 @@ pub(crate) struct Health {
 }
 
 impl Peer {
-    fn new(remote: RemoteCluster, pem: Pem, now: Timestamp) -> Self {
+    fn new(remote: RemoteCluster, pem: Pem, near: Option<Remote>, now: Timestamp) -> Self {
         let health = Health {
             up: None,
             since: now,
@@ -65,7 +65,7 @@ impl Peer {
             capabilities: Vec::new(),
             release: String::new(),
         };
-        let link = Remote::new(&remote, &pem);
+        let link = near.map_or_else(|| Remote::new(&remote, &pem), Ok);
         Self { remote, pem, link, health: Mutex::new(health), filter: ArcSwapOption::empty() }
     }
 
@@ -136,12 +136,15 @@ impl Inner {
     /// what is known of it.
     pub(crate) fn know_peers(&self) {
         let (recalled, before) = (self.recalled.load(), self.peers.load());
-        let now = self.clock.now();
+        let (now, files) = (self.clock.now(), Pem::read(&self.config.tls));
         let peers = recalled.remotes.values().map(|(remote, _)| {
-            let pem = Pem::read(remote, &self.config.tls);
+            let pem = files.to(remote);
             let same = before.get(&remote.cluster);
             let same = same.filter(|peer| peer.remote == *remote && peer.pem == pem);
-            let peer = same.cloned().unwrap_or_else(|| Arc::new(Peer::new(remote.clone(), pem, now)));
+            let peer = same.cloned().unwrap_or_else(|| {
+                let near = self.neighbours.remote(&remote.cluster);
+                Arc::new(Peer::new(remote.clone(), pem, near, now))
+            });
             (remote.cluster.clone(), peer)
         });
         self.peers.store(Arc::new(peers.collect()));

@@ -35,10 +35,20 @@ impl Inner {
     /// Tells each peer that can be reached of what has ended here, and forgets what both have known for long.
     async fn tell_ends(&self) -> Result<(), Refusal> {
         let store = |error| refusal::store(&error);
-        let query = HalfQuery { live: Some(false), limit: AT_ONCE, ..HalfQuery::default() };
+        let untold = HalfQuery { live: Some(false), limit: AT_ONCE, ..HalfQuery::default() };
         let mut ends: BTreeMap<ClusterId, Vec<SessionId>> = BTreeMap::new();
-        for half in self.store.halves(&query).await.map_err(store)? {
+        let first = self.store.halves(&untold).await.map_err(store)?;
+        // Those of a peer that is down do not hide those of another.
+        let waiting = first.len() == AT_ONCE as usize;
+        for half in first {
             ends.entry(half.peer).or_default().push(half.session);
+        }
+        let peers: Vec<_> =
+            self.peers.load().values().filter(|peer| waiting && peer.is_up()).cloned().collect();
+        for peer in peers {
+            let query = HalfQuery { peer: Some(peer.remote.cluster.clone()), ..untold.clone() };
+            let its = self.store.halves(&query).await.map_err(store)?;
+            ends.insert(peer.remote.cluster.clone(), its.into_iter().map(|half| half.session).collect());
         }
         let telling = ends.into_iter().map(|(cluster, sessions)| self.tell_peer(cluster, sessions));
         for told in futures::future::join_all(telling).await {

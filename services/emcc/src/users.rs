@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::rand;
 use roamline_domain::emcc::user_filter::{SALT_BYTES, UserFilter};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::Inner;
+
+/// How often it is looked whether the filter is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The filter of the present, and whose it is.
 pub(crate) struct OwnFilter {
@@ -18,10 +22,18 @@ pub(crate) struct OwnFilter {
 
 /// Makes it without end.
 pub(crate) async fn run(inner: &Arc<Inner>) {
-    let mut ticks = interval(inner.config.filter_every());
+    let every = inner.config.filter_every();
+    let mut ticks = interval(every.min(LOOK_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<Instant> = None;
     loop {
         ticks.tick().await;
+        // A directory that is being furnished is looked at again soon.
+        let is_empty = inner.own_filter.load().as_ref().is_none_or(|own| own.users.is_empty());
+        if !is_empty && last.is_some_and(|last| last.elapsed() < every) {
+            continue;
+        }
+        last = Some(Instant::now());
         match inner.local.user_ids().await {
             Ok(users) => inner.keep_filter(users),
             Err(refused) => {

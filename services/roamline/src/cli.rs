@@ -75,6 +75,9 @@ pub(crate) struct UpOptions {
     /// Load the demo site into a directory that is still empty
     #[arg(long)]
     pub demo: bool,
+    /// Clusters that know each other, each with a demo site, ports 100 further on and a directory of its own
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "demo", value_parser = clap::value_parser!(u16).range(1..=4))]
+    pub clusters: u16,
     /// Address of the API: gRPC, gRPC-web, health and reflection
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
     pub listen: SocketAddr,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use roamline_auth::{Auth, GrpcPolicy};
 use roamline_domain::ClusterId;
-use roamline_emcc::{Emcc, Local};
+use roamline_emcc::{Emcc, Local, Neighbours, Trust};
 use roamline_profile::{GrpcSessions, Profile};
 use roamline_serve::{Api, Ids, Outset};
 use roamline_session::{GrpcPeers, Session};
@@ -13,6 +13,7 @@ use roamline_token::{Bearer, ServiceToken};
 use tonic::transport::Channel;
 
 use crate::config::Config;
+use crate::life::Start;
 use crate::stores::Stores;
 
 /// The auth service. It is added to an API with [`Auth::add_to`].
@@ -64,11 +65,13 @@ pub(crate) fn add_emcc(
     config: &Config,
     stores: &Stores,
     cluster: &ClusterId,
-    local: Local,
-    Outset { clock, tasks, .. }: &Outset,
+    others: (Local, Neighbours),
+    Start { outset: Outset { clock, tasks, .. }, peers, .. }: &Start,
 ) {
-    let (config, store) = (config.emcc.clone(), stores.database.clone());
-    Emcc::start(config, cluster.clone(), store, local, clock.clone(), Ids::new(), tasks).add_to(api);
+    let (config, store) = (&config.emcc, stores.database.clone());
+    let (own, peers) = (cluster.clone(), peers.clone());
+    Trust::start(config, own, store.clone(), clock.clone(), Ids::new(), peers, tasks).add_to(api);
+    Emcc::start(config.clone(), cluster.clone(), store, others, clock.clone(), Ids::new(), tasks).add_to(api);
 }
 
 /// The session service, which asks the profile service what a phone wears, and the auth service whose a credential is.

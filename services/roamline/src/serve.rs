@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use roamline_emcc::Local;
+use roamline_emcc::{Local, Neighbours};
 use roamline_serve::{Api, Listeners, Outset};
 use roamline_token::{RemoteKeys, RemoteRevocations, Verifier};
 use tonic::transport::Channel;
@@ -147,7 +147,8 @@ impl Part<'_> {
         let (verifier, pass) = self.pass(auth.clone()).await;
         let (mut api, cluster) = (Api::new(), &self.options.cluster_id);
         let local = Local::new(profile, auth, session, &pass.bearer());
-        parts::add_emcc(&mut api, self.config, self.stores, cluster, local, &self.start.outset);
+        let others = (local, Neighbours::default());
+        parts::add_emcc(&mut api, self.config, self.stores, cluster, others, self.start);
         pass.keep(&self.start.outset.tasks);
         (api, verifier)
     }

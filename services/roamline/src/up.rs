@@ -15,6 +15,7 @@ use crate::cli::UpOptions;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::life::{Start, live};
+use crate::neighbours::{self, Neighbourhood};
 use crate::stores::{Places, Stores};
 use crate::{administrator, demo, parts, report};
 
@@ -29,17 +30,23 @@ const OWN_TRIES: u32 = 100;
 /// # Errors
 /// When it cannot begin: the directory is in use or cannot be written, an address is taken, the store is broken.
 pub(crate) async fn run(options: &UpOptions, config: &Config, places: &Places) -> anyhow::Result<()> {
+    if options.clusters > 1 {
+        return Box::pin(neighbours::run(options, config, places)).await;
+    }
     let shared = places.store.is_embedded() && places.store.waits();
     let data = if shared { DataDir::share(&places.data)? } else { DataDir::take(&places.data)? };
     let listeners = Listeners::bind(options.listen, options.admin_listen).await?;
-    Box::pin(live(listeners, &config.server, |start| begin(options, config, places, data, start))).await
+    let alone = Neighbourhood::default();
+    let begin = |start| begin(options, config, places, &alone, data, start);
+    Box::pin(live(listeners, &config.server, begin)).await
 }
 
 /// Opens the stores, puts the services on it, hands them over, and says so. The data directory is the process's own then.
-async fn begin(
+pub(crate) async fn begin(
     options: &UpOptions,
     config: &Config,
     places: &Places,
+    near: &Neighbourhood,
     mut data: DataDir,
     start: Start,
 ) -> anyhow::Result<DataDir> {
@@ -58,7 +65,7 @@ async fn begin(
     let called = (channel.clone(), channel.clone(), Some(channel.clone()));
     parts::add_session(&mut api, config, &stores, called, &bearer("session"), outset);
     let local = Local::new(channel.clone(), channel.clone(), channel.clone(), &bearer("emcc"));
-    parts::add_emcc(&mut api, config, &stores, &options.cluster_id, local, outset);
+    parts::add_emcc(&mut api, config, &stores, &options.cluster_id, (local, near.channels()), &start);
     auth.add_to(&mut api);
     parts::add_profile(&mut api, &stores, channel.clone(), bearer("profile"), outset);
     let serving = start.serve(api, auth.verifier()).await?;
@@ -70,7 +77,8 @@ async fn begin(
         anyhow::Ok(demo::Directory::new(channel.clone(), &own.token))
     };
     if options.demo {
-        demo::load_if_empty(&site()?).await.context("the demo site cannot be loaded")?;
+        demo::load_if_empty(&site()?, near.own).await.context("the demo site cannot be loaded")?;
+        near.introduce(&site()?).await.context("the clusters cannot be made known to each other")?;
     }
     stores.begun(&readiness).await;
     stores.look_after(&serving.outset);

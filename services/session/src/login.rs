@@ -106,7 +106,7 @@ impl Core {
         let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
         // What holds by the directory's own word may be newer than what this replica has heard of.
         admit(&facts.policy, asker)?;
-        if let Some(answered) = self.roam(asked, &facts, asker, &answer).await? {
+        if let Some(answered) = Box::pin(self.roam(asked, &facts, asker, &answer)).await? {
             return Ok(answered);
         }
         let actor = self.authenticate(asked, &facts, asker).await?;

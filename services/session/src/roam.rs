@@ -15,7 +15,7 @@ use roamline_proto::refusal::Refusal;
 
 use crate::asker::Asker;
 use crate::login::{Answer, Asked, LoggedIn, unless_answered};
-use crate::{Core, LoginFacts, Prepared, RoamAsk, Roamed};
+use crate::{Core, LoginFacts, LogoutFacts, Prepared, RoamAsk, Roamed};
 
 /// The home half of a session, as it was asked for.
 pub(crate) struct HomeHalf {
@@ -54,9 +54,13 @@ impl Core {
             duration: asked.duration,
             source: asker.caller.source.map(|source| source.ip()),
         };
-        let Some(roamed) = self.peers.roam(ask).await? else { return Ok(None) };
+        let (roamed, logout) = tokio::join!(self.peers.roam(ask), self.peers.prepare_logout(&facts.phone));
+        let Some(roamed) = roamed? else { return Ok(None) };
         let session = roamed.session.clone();
-        let made = self.visit(asked, facts, roamed, asker, answer).await;
+        let made = match logout {
+            Ok(logout) => self.visit(asked, facts, (roamed, logout), asker, answer).await,
+            Err(refused) => Err(refused),
+        };
         if made.is_err() {
             self.peers.abandon(&session).await;
         }
@@ -68,12 +72,11 @@ impl Core {
         &self,
         asked: &Asked,
         facts: &LoginFacts,
-        roamed: Roamed,
+        (roamed, logout): (Roamed, LogoutFacts),
         asker: &Asker,
         answer: impl Fn(&LoggedIn<'_>) -> M,
     ) -> Result<Answer<M>, Refusal> {
         let daily = self.daily.load_full();
-        let logout = self.peers.prepare_logout(&facts.phone).await?;
         let Prepared { rendering, contact_centre, findings } = *roamed.prepared;
         let rendering = Rendering { logout_configuration: logout.configuration, ..rendering };
         let visiting = LoginFacts {

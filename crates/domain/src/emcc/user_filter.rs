@@ -15,7 +15,7 @@ pub const SALT_BYTES: usize = 16;
 pub const MOST_BYTES: usize = (1 << 20) - 1024;
 
 /// Bits for each user and how many of them he sets: one in 100,000 others is taken for a user.
-const BITS_PER_USER: usize = 24;
+const BITS_PER_USER: usize = 32;
 const HASHES: u32 = 16;
 const MOST_HASHES: u32 = 32;
 const LEAST_BYTES: usize = 8;

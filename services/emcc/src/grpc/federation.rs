@@ -102,7 +102,8 @@ impl FederationService for Handler {
         request: Request<RemoteLoginRequest>,
     ) -> Result<Response<RemoteLoginResponse>, Status> {
         let visitor = self.admit(&request)?;
-        Ok(Response::new(self.0.remote_login(&visitor.remote, request.into_inner()).await?))
+        let done = Box::pin(self.0.remote_login(&visitor.remote, request.into_inner())).await?;
+        Ok(Response::new(done))
     }
 
     async fn remote_logout(

@@ -17,6 +17,7 @@ use roamline_serve::{Api, MAX_REQUEST_BYTES};
 
 pub(crate) use exchange::Exchange;
 pub use local::Local;
+pub use remote::Neighbours;
 pub(crate) use remote::{Pem, Remote};
 pub(crate) use trust::add_trust_to;
 

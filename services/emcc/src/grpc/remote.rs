@@ -1,7 +1,7 @@
 //! Calls to another cluster, over mutual TLS (XC-10). What cannot be reached, or answers with no refusal of ours, is
 //! unavailable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ pub(crate) struct Pem {
 }
 
 impl Pem {
-    /// The files as they are now, with the peer's own bundle where it has one.
-    pub(crate) fn read(remote: &RemoteCluster, tls: &CallTls) -> Self {
+    /// The files as they are now.
+    pub(crate) fn read(tls: &CallTls) -> Self {
         let mut problem = String::new();
         let mut file = |name: &str, path: &Path| match read(path) {
             Ok(bytes) => bytes,
@@ -50,11 +50,20 @@ impl Pem {
         };
         let certificate = file("certificate_file", &tls.certificate_file);
         let key = file("key_file", &tls.key_file);
-        let ca = match remote.trust_bundle.is_empty() {
-            true => file("ca_file", &tls.ca_file),
-            false => remote.trust_bundle.clone().into_bytes(),
+        // A peer may have a bundle of its own.
+        let ca = match tls.ca_file.as_os_str().is_empty() {
+            true => Vec::new(),
+            false => file("ca_file", &tls.ca_file),
         };
         Self { ca, certificate, key, problem }
+    }
+
+    /// What a connection to that peer is made with: its own bundle, where it has one.
+    pub(crate) fn to(&self, remote: &RemoteCluster) -> Self {
+        match remote.trust_bundle.is_empty() {
+            true => self.clone(),
+            false => Self { ca: remote.trust_bundle.clone().into_bytes(), ..self.clone() },
+        }
     }
 }
 
@@ -62,6 +71,25 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(std::fs::File::open(path)?, LONGEST), &mut bytes)?;
     Ok(bytes)
+}
+
+/// Clusters of the same process, which are called without a network: they need neither address nor certificate.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours(BTreeMap<ClusterId, Channel>);
+
+impl Neighbours {
+    /// One more, by a channel that proves this cluster to it.
+    #[must_use]
+    pub fn with(mut self, cluster: ClusterId, channel: Channel) -> Self {
+        self.0.insert(cluster, channel);
+        self
+    }
+
+    /// The link to one of them.
+    pub(crate) fn remote(&self, cluster: &ClusterId) -> Option<Remote> {
+        let channel = self.0.get(cluster)?.clone();
+        Some(Remote { cluster: cluster.clone(), client: FederationServiceClient::new(channel) })
+    }
 }
 
 /// Another cluster's federation API.

@@ -14,7 +14,7 @@ pub(crate) struct Handler(pub Arc<Inner>);
 #[tonic::async_trait]
 impl RoamingService for Handler {
     async fn roam(&self, request: Request<RoamRequest>) -> Result<Response<RoamResponse>, Status> {
-        Ok(Response::new(self.0.visit(request.into_inner()).await?))
+        Ok(Response::new(Box::pin(self.0.visit(request.into_inner())).await?))
     }
 
     async fn abandon(&self, request: Request<AbandonRequest>) -> Result<Response<AbandonResponse>, Status> {
