@@ -12,6 +12,9 @@ const SECRETS: &[&str] = &[
     "roamline.auth.v1.SignOutRequest",
     "roamline.auth.v1.IssueServiceTokenRequest",
     "roamline.auth.v1.IssueServiceTokenResponse",
+    "roamline.emcc.v1.CreateInvitationResponse",
+    "roamline.emcc.v1.AcceptInvitationRequest",
+    "roamline.emcc.v1.RedeemInvitationRequest",
     "roamline.profile.v1.DeviceSettings",
 ];
 

@@ -9,9 +9,9 @@ use crate::exit::Failure;
 use crate::output::{Format, Out};
 use crate::tls::TlsOptions;
 use crate::{
-    agent_state, audit, backup, completions, credential, csv, declarative, directory, import, key, lint,
-    load, locate, login, logout, parameters, phone, phone_service, preview, session, sign_in, speed_dial,
-    templates,
+    agent_state, audit, backup, completions, credential, csv, declarative, directory, geolocation, import,
+    key, lint, load, locate, login, logout, parameters, peer, phone, phone_service, preview, session,
+    sign_in, speed_dial, templates,
 };
 
 /// Ends every `--help`.
@@ -112,6 +112,15 @@ enum Command {
     /// Service parameters of the cluster
     #[command(subcommand)]
     Parameters(parameters::Parameters),
+    /// Other clusters, whose users log in here and at whose phones ours log in
+    #[command(subcommand)]
+    Peer(peer::Peer),
+    /// Geolocations: where phones stand
+    #[command(subcommand)]
+    Geolocation(geolocation::Geolocation),
+    /// Geolocation filters: which fields of a geolocation count
+    #[command(subcommand)]
+    GeolocationFilter(geolocation::Filter),
     /// What a phone would wear, and why, without logging anybody in
     Preview(preview::Preview),
     /// What is wrong with the directory as a whole, and what would mend it
@@ -209,6 +218,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::SpeedDial(args) => speed_dial::run(args, client, out).await,
         Command::Model(args) => directory::models(args, client, out).await,
         Command::Parameters(args) => parameters::run(args, client, out).await,
+        Command::Peer(args) => peer::run(args, client, out).await,
+        Command::Geolocation(args) => geolocation::run(args, client, out).await,
+        Command::GeolocationFilter(args) => geolocation::filters(args, client, out).await,
         Command::Preview(args) => preview::run(args, client, out).await,
         Command::Lint(args) => lint::run(args, client, out).await,
         Command::Import(args) => import::run(args, client, out).await,

@@ -182,7 +182,7 @@ pub(crate) async fn get_phone(name: String, client: &Client, out: &mut Out) -> R
 }
 
 /// Says that a record is gone.
-fn deleted(out: &mut Out, what: &str, name: &str) -> Result<(), Failure> {
+pub(crate) fn deleted(out: &mut Out, what: &str, name: &str) -> Result<(), Failure> {
     if out.is_json() {
         return out.value(&serde_json::json!({}));
     }

@@ -165,6 +165,12 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
             "the same command may succeed later"
         }
         ErrorReason::ResumeTokenTooOld => "watch again without --resume",
+        ErrorReason::InterClusterTimeMissing => {
+            "set it with `roamctl parameters set inter_cluster_maximum_login_time=8h`"
+        }
+        ErrorReason::CrossClusterNotConfigured => {
+            "set it with `roamctl peer parameters set configuration_server=HOST`"
+        }
         ErrorReason::ModelUnknown => "`roamctl model list` lists the models",
         _ => return None,
     })

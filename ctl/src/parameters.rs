@@ -51,7 +51,8 @@ pub(crate) async fn run(command: Parameters, client: &Client, out: &mut Out) -> 
     }
 }
 
-fn shown(parameters: Option<&ServiceParameters>) -> String {
+/// Every field of a set of parameters, as people read it.
+pub(crate) fn shown<M: prost::Message + prost::Name>(parameters: Option<&M>) -> String {
     let Some(Ok(mut fields)) = parameters.map(json) else { return String::new() };
     readable("", &mut fields);
     tables::details(&fields)
@@ -91,12 +92,24 @@ pub(crate) fn read(changes: &[String]) -> Result<(ServiceParameters, Vec<String>
     let message = POOL
         .get_message_by_name("roamline.profile.v1.ServiceParameters")
         .ok_or("the contract has no service parameters")?;
+    read_fields(&message, changes)
+}
+
+/// Values of a message's fields from `KEY=VALUE`, and which fields they are. A key goes into messages with dots, not into
+/// lists; an empty value leaves its field out.
+///
+/// # Errors
+/// What is no field, or no value of one, and what there is.
+pub(crate) fn read_fields<M: prost::Message + prost::Name + Default>(
+    message: &MessageDescriptor,
+    changes: &[String],
+) -> Result<(M, Vec<String>), String> {
     let mut fields = Map::new();
     let mut paths = Vec::new();
     for change in changes {
         let (key, value) = change.split_once('=').ok_or_else(|| format!("{change:?} is not KEY=VALUE"))?;
-        let path = path(&message, key).ok_or_else(|| {
-            format!("there is no parameter {key:?}; there are {}", known(&message).join(", "))
+        let path = path(message, key).ok_or_else(|| {
+            format!("there is no parameter {key:?}; there are {}", known(message).join(", "))
         })?;
         if !value.is_empty() {
             set(&mut fields, &path, value)?;

@@ -18,6 +18,11 @@ const LONGEST: u64 = 1024;
 pub(crate) struct Secret(String);
 
 impl Secret {
+    /// The secret itself.
+    pub(crate) fn text(self) -> String {
+        self.0
+    }
+
     /// As what it proves somebody.
     pub(crate) fn credential(self, pin: bool) -> Credential {
         Credential { kind: Some(if pin { Kind::Pin(self.0) } else { Kind::Password(self.0) }) }

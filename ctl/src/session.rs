@@ -59,6 +59,9 @@ pub(crate) enum Session {
         /// Only those that wear this profile, wherever that is
         #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
         profile: String,
+        /// Also the numbers on the phone, now and whenever they become others
+        #[arg(long, requires = "phone")]
+        lines: bool,
         /// Go on after the message that carried this resume token
         #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
         resume: String,
@@ -76,9 +79,9 @@ pub(crate) async fn run(command: Session, client: &Client, out: &mut Out) -> Res
             refresh::run(phone.map(refresh_session_request::Target::Phone).or(by_id), client, out).await
         }
         Session::LogoutAll(args) => logout_all::run(args, client, out).await,
-        Session::Watch { user, phone, profile, resume } => {
-            watch(WatchSessionsRequest { resume_token: resume, user_id: user, phone, profile }, client, out)
-                .await
+        Session::Watch { user: user_id, phone, profile, lines: with_phone_lines, resume: resume_token } => {
+            let request = WatchSessionsRequest { resume_token, user_id, phone, profile, with_phone_lines };
+            watch(request, client, out).await
         }
     }
 }
@@ -157,6 +160,7 @@ fn line(message: &WatchSessionsResponse) -> String {
         Some(Message::Refreshed(live)) => session("refreshed", live),
         Some(Message::LogoutPending(live)) => session("pending", live),
         Some(Message::LoggedOut(ended)) => format!("logged out  {}", tables::ended_session(ended)),
+        Some(Message::PhoneLines(now)) => format!("lines       {}  {}", now.phone, now.lines.join(" ")),
         Some(Message::Heartbeat(_)) | None => String::new(),
     }
 }

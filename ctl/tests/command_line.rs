@@ -4,6 +4,7 @@
 
 mod bulk;
 mod fake;
+mod peer;
 mod sessions;
 
 use std::process::{Output, Stdio};

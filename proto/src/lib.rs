@@ -37,10 +37,17 @@ mod generated {
             tonic::include_proto!("roamline.session.v1");
         }
     }
+    pub mod emcc {
+        pub mod v1 {
+            tonic::include_proto!("roamline.emcc.v1");
+        }
+    }
 }
 
 /// `roamline.auth.v1`.
 pub use generated::auth::v1 as auth;
+/// `roamline.emcc.v1`.
+pub use generated::emcc::v1 as emcc;
 /// `roamline.error.v1`.
 pub use generated::error::v1 as error;
 /// `roamline.options.v1`.

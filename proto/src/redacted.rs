@@ -6,6 +6,7 @@ use crate::auth::{
     Credential, IssueServiceTokenRequest, IssueServiceTokenResponse, RefreshTokenRequest,
     RefreshTokenResponse, SignInResponse, SignOutRequest, credential,
 };
+use crate::emcc::{AcceptInvitationRequest, CreateInvitationResponse, RedeemInvitationRequest};
 use crate::profile::DeviceSettings;
 
 impl fmt::Debug for credential::Kind {
@@ -78,6 +79,28 @@ impl fmt::Debug for DeviceSettings {
     }
 }
 
+impl fmt::Debug for CreateInvitationResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateInvitationResponse")
+            .field("invitation", &self.invitation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AcceptInvitationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcceptInvitationRequest").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RedeemInvitationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedeemInvitationRequest")
+            .field("invitation_id", &self.invitation_id)
+            .finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +119,9 @@ mod tests {
             format!("{credential:?} {settings:?} {signed_in:?} {refreshed:?} {service:?}"),
             format!("{:?}", RefreshTokenRequest { refresh_token: secret() }),
             format!("{:?}", SignOutRequest { refresh_token: secret() }),
+            format!("{:?}", CreateInvitationResponse { token: secret(), ..Default::default() }),
+            format!("{:?}", AcceptInvitationRequest { token: secret(), services: None }),
+            format!("{:?}", RedeemInvitationRequest { secret: b"271828".into(), ..Default::default() }),
             format!("{:?}", IssueServiceTokenResponse { access_token: secret(), ..Default::default() }),
         ] {
             assert!(!printed.contains("271828"), "{printed}");

@@ -13,6 +13,7 @@ pub mod contact_centre;
 pub mod credential;
 pub mod deadline;
 pub mod directory;
+pub mod emcc;
 pub mod layout;
 pub mod lint;
 pub mod login;

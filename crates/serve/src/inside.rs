@@ -13,25 +13,39 @@ use tower::{BoxError, Layer, ServiceExt};
 
 use crate::call_metrics::CallMetricsLayer;
 use crate::front::{Front, Services};
+use crate::peer::PeerIdentity;
 
 /// The header by which a caller says how long it waits.
 const TIMEOUT: &str = "grpc-timeout";
 
 /// Calls the API of its own process, as long as that serves. Clones lead to the same.
 #[derive(Clone, Debug)]
-pub struct Inside(Weak<OnceLock<Services>>);
+pub struct Inside {
+    services: Weak<OnceLock<Services>>,
+    identity: Option<PeerIdentity>,
+}
 
 impl Inside {
     pub(crate) fn new(front: &Front) -> Self {
-        Self(Arc::downgrade(&front.0))
+        Self { services: Arc::downgrade(&front.0), identity: None }
+    }
+
+    /// For another cluster of the same process, which is believed to be the one that a certificate with that SPIFFE id
+    /// proves.
+    #[must_use]
+    pub fn proving(self, spiffe_id: &str) -> Self {
+        Self { identity: Some(PeerIdentity::Spiffe(spiffe_id.into())), ..self }
     }
 
     /// Makes the call in the caller's own task: it is given up when its answer is.
     pub(crate) fn call(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> BoxFuture<'static, Result<Response<Body>, BoxError>> {
-        let services = self.0.upgrade();
+        let services = self.services.upgrade();
+        if let Some(identity) = &self.identity {
+            request.extensions_mut().insert(identity.clone());
+        }
         Box::pin(async move {
             let Some(services) = services else {
                 return Ok(Status::unavailable("the process has ended").into_http());

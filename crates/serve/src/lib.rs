@@ -29,6 +29,7 @@ mod strangers;
 mod tasks;
 pub mod telemetry;
 mod tls;
+mod trust;
 mod undecodable;
 mod way;
 
@@ -46,4 +47,5 @@ pub use serve_config::{ClientCertificate, ServeConfig, TlsConfig};
 pub use server::{Outset, Process, ServeError, serve, serve_later};
 pub use tasks::Tasks;
 pub use tls::TlsError;
+pub use trust::{CertificateFacts, Expected, PeerDial, PeerDialError, PeerTrust, is_signed_by};
 pub use way::Way;

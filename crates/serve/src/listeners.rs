@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::front::Front;
 use crate::inside::Inside;
+use crate::trust::PeerTrust;
 
 /// The port for the API and the port for probes and metrics.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Listeners {
     pub(crate) api_addr: SocketAddr,
     pub(crate) admin_addr: SocketAddr,
     pub(crate) front: Front,
+    pub(crate) peers: PeerTrust,
 }
 
 impl Listeners {
@@ -29,7 +31,8 @@ impl Listeners {
         raise_file_limit();
         let (api, api_addr) = bind(listen).await?;
         let (admin, admin_addr) = bind(admin).await?;
-        Ok(Self { api, admin, api_addr, admin_addr, front: Front::default() })
+        let (front, peers) = (Front::default(), PeerTrust::default());
+        Ok(Self { api, admin, api_addr, admin_addr, front, peers })
     }
 
     /// Where the API listens.
@@ -40,6 +43,11 @@ impl Listeners {
     /// The way by which the process calls its own API, whatever the ports need.
     pub fn inside(&self) -> Inside {
         Inside::new(&self.front)
+    }
+
+    /// Whose certificates are believed beside those of the configuration, where the port speaks TLS; nobody's yet.
+    pub fn peers(&self) -> PeerTrust {
+        self.peers.clone()
     }
 
     /// Where probes and metrics are answered.

@@ -103,7 +103,12 @@ impl Level {
 
     /// Sets it.
     pub fn set(&self, value: i64) {
-        self.0.record(value, &[]);
+        self.set_for(value, &[]);
+    }
+
+    /// Sets the one with these labels.
+    pub fn set_for(&self, value: i64, labels: &[Label<'_>]) {
+        self.0.record(value, &pairs(labels));
     }
 }
 

@@ -125,7 +125,7 @@ pub async fn serve_later(
 ) -> Result<(), ServeError> {
     let Outset { clock, readiness, tasks } = outset;
     let allow = AllowLayer::new(&config.tls)?;
-    let (tls, reload) = Tls::load(&config.tls, clock.now())?.unzip();
+    let (tls, reload) = Tls::load(&config.tls, listeners.peers, clock.now())?.unzip();
     let reloading = async {
         match reload {
             Some(reload) => reload.follow(&clock).await,

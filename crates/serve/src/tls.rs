@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::metrics::{Counter, Level};
 use crate::peer::not_after;
 use crate::serve_config::{ClientCertificate, TlsConfig};
+use crate::trust::{PeerTrust, Sessions};
 
 /// How often is looked whether the files have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -80,6 +81,7 @@ pub(crate) struct Tls(Arc<Inner>);
 
 struct Inner {
     config: TlsConfig,
+    peers: PeerTrust,
     present: ArcSwap<ServerConfig>,
 }
 
@@ -91,18 +93,23 @@ struct Files {
 }
 
 impl Tls {
-    /// Reads the files for the first time. `None` where no TLS is asked for.
+    /// Reads the files for the first time. `None` where no TLS is asked for. `peers` are believed beside the authorities.
     ///
     /// # Errors
     /// When they cannot be used.
-    pub(crate) fn load(config: &TlsConfig, now: Timestamp) -> Result<Option<(Self, Reload)>, TlsError> {
+    pub(crate) fn load(
+        config: &TlsConfig,
+        peers: PeerTrust,
+        now: Timestamp,
+    ) -> Result<Option<(Self, Reload)>, TlsError> {
         if !config.is_on() {
             return Ok(None);
         }
         let files = Files::read(config)?;
-        let (present, not_after) = files.build(config)?;
+        let (present, not_after) = files.build(config, &peers)?;
         say_when_it_ends(not_after, now);
-        let tls = Self(Arc::new(Inner { config: config.clone(), present: ArcSwap::from_pointee(present) }));
+        let present = ArcSwap::from_pointee(present);
+        let tls = Self(Arc::new(Inner { config: config.clone(), peers, present }));
         let reload = Reload { tls: tls.clone(), seen: Seen::Files(files.digest()) };
         Ok(Some((tls, reload)))
     }
@@ -158,7 +165,7 @@ impl Reload {
                     return;
                 }
                 self.seen = Seen::Files(digest);
-                files.build(&self.tls.0.config)
+                files.build(&self.tls.0.config, &self.tls.0.peers)
             }
             Err(error) => {
                 let text = chain(&error);
@@ -210,7 +217,11 @@ impl Files {
     }
 
     /// What a handshake needs, and when the certificate ends.
-    fn build(&self, config: &TlsConfig) -> Result<(ServerConfig, Option<Timestamp>), TlsError> {
+    fn build(
+        &self,
+        config: &TlsConfig,
+        peers: &PeerTrust,
+    ) -> Result<(ServerConfig, Option<Timestamp>), TlsError> {
         let chain = certificates("certificate_file", &config.certificate_file, &self.certificate)?;
         let ends = chain.first().and_then(not_after);
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|source| TlsError::Content {
@@ -223,15 +234,17 @@ impl Files {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Pair)?;
-        let builder = match &self.client_ca {
-            None => builder.with_no_client_auth(),
+        let configured = match &self.client_ca {
+            None => None,
             Some(authorities) => {
                 let authorities = certificates("client_ca_file", &config.client_ca_file, authorities)?;
-                builder.with_client_cert_verifier(verifier(authorities, config, provider)?)
+                Some(verifier(authorities, config, Arc::clone(&provider))?)
             }
         };
+        let builder = builder.with_client_cert_verifier(peers.beside(configured, &provider));
         let mut server = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
         server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        server.session_storage = Sessions::new(peers.clone());
         Ok((server, ends))
     }
 }

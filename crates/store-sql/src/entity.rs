@@ -165,3 +165,18 @@ table!(
     { cluster_id: String, phone: String, },
     { session_id: String, session: String, }
 );
+table!(
+    /// Settings of the federation, as JSON.
+    federation_setting, "federation_setting",
+    { cluster_id: String, kind: String, name: String, },
+    { version: i64, body: String, }
+);
+table!(
+    /// Halves of cross-cluster sessions; `held_device` is set while the half is live, so that a base device is held once.
+    federation_half, "federation_half",
+    { cluster_id: String, session_id: String, },
+    {
+        side: String, peer: String, user_id: String, visiting_phone: String, base_device: Option<i64>,
+        held_device: Option<i64>, begun_at: i64, ended_at: Option<i64>, told: i64,
+    }
+);

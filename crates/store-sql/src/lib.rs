@@ -1,4 +1,4 @@
-//! What Roamline keeps, in SQL: the five stores of a cluster over one SQLite file or, with the feature `postgres`,
+//! What Roamline keeps, in SQL: the stores of a cluster over one SQLite file or, with the feature `postgres`,
 //! one PostgreSQL database, through SeaORM: one code path, one set of migrations.
 //!
 //! Every row carries the cluster's id, so that several clusters may share a database. Instants are kept to the
@@ -16,6 +16,7 @@ mod credential;
 mod directory;
 mod entity;
 mod error;
+mod federation;
 mod import;
 mod latest;
 mod migration;

@@ -6,6 +6,7 @@ mod m0003_audit;
 mod m0004_credentials;
 mod m0005_tokens;
 mod m0006_credential_policy;
+mod m0007_federation;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_credentials::Credentials),
             Box::new(m0005_tokens::Tokens),
             Box::new(m0006_credential_policy::CredentialPolicy),
+            Box::new(m0007_federation::Federation),
         ]
     }
 }

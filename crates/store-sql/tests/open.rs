@@ -160,6 +160,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("m0004_credentials.rs", "57467e63213851eb"),
     ("m0005_tokens.rs", "2c1d2aa1b070b1cc"),
     ("m0006_credential_policy.rs", "cc840fc28e99898b"),
+    ("m0007_federation.rs", "cd5f96abf6e31d51"),
 ];
 
 #[test]

@@ -9,6 +9,11 @@ CREATE INDEX "audit_record_by_time" ON "audit_record" ("cluster_id", "at", "numb
 CREATE INDEX "audit_record_by_user" ON "audit_record" ("cluster_id", "user_id", "number");
 CREATE TABLE "claim" ( "cluster_id" text NOT NULL, "space" text NOT NULL, "name" text NOT NULL, "owner_kind" text NOT NULL, "owner_name" text NOT NULL, PRIMARY KEY ("cluster_id", "space", "name") );
 CREATE INDEX "claim_by_owner" ON "claim" ("cluster_id", "owner_kind", "owner_name");
+CREATE TABLE "federation_half" ( "cluster_id" text NOT NULL, "session_id" text NOT NULL, "side" text NOT NULL, "peer" text NOT NULL, "user_id" text NOT NULL, "visiting_phone" text NOT NULL, "base_device" integer, "held_device" integer, "begun_at" integer NOT NULL, "ended_at" integer, "told" integer NOT NULL, PRIMARY KEY ("cluster_id", "session_id") );
+CREATE UNIQUE INDEX "federation_half_by_device" ON "federation_half" ("cluster_id", "held_device");
+CREATE INDEX "federation_half_by_end" ON "federation_half" ("cluster_id", "told", "ended_at");
+CREATE INDEX "federation_half_by_peer" ON "federation_half" ("cluster_id", "peer", "session_id");
+CREATE TABLE "federation_setting" ( "cluster_id" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "version" integer NOT NULL, "body" text NOT NULL, PRIMARY KEY ("cluster_id", "kind", "name") );
 CREATE TABLE "guard" ( "cluster_id" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "version" integer NOT NULL, PRIMARY KEY ("cluster_id", "kind", "name") );
 CREATE TABLE "import" ( "cluster_id" text NOT NULL, "id" text NOT NULL, "token" text, "created_at" integer NOT NULL, "used_at" integer NOT NULL, "next_row" integer NOT NULL, "staged" integer NOT NULL, PRIMARY KEY ("cluster_id", "id") );
 CREATE UNIQUE INDEX "import_by_token" ON "import" ("cluster_id", "token");

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod credential;
 pub mod directory;
 pub mod directory_read;
+pub mod federation;
 pub mod fixture;
 pub mod import;
 pub mod import_commit;
@@ -130,6 +131,18 @@ macro_rules! conformance_suite {
                 of_16_writers_from_one_version_one_writes,
                 a_principal_that_is_deleted_is_gone_and_others_are_not,
                 a_successor_has_no_version_that_his_predecessor_had,
+            }
+            $crate::conformance_cases! { federation, $factory;
+                settings_are_kept_as_they_were_set,
+                a_setting_is_changed_from_its_version_alone,
+                of_8_changes_of_a_setting_from_one_version_one_is_made,
+                xc_3_every_field_of_a_half_is_kept,
+                a_half_whose_id_is_known_is_not_begun_again,
+                xc_3_of_16_logins_for_5_base_devices_5_get_one_each,
+                xc_3_a_base_device_is_free_again_when_its_half_has_ended,
+                xc_4_an_ended_half_keeps_its_time_and_is_told_once_anybody_says_so,
+                halves_are_paged_by_peer_and_by_whether_they_are_live,
+                ended_halves_are_forgotten_when_the_other_side_knows,
             }
             $crate::conformance_cases! { token, $factory;
                 a_sign_in_is_kept_as_it_was_begun_and_refreshed,

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod credential;
 pub mod directory;
 mod error;
+pub mod federation;
 pub mod import;
 mod recall;
 pub mod session;
@@ -20,6 +21,7 @@ pub use audit::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore};
 pub use credential::{CredentialStore, Principal, SecretRecord};
 pub use directory::{Change, Cursor, DirectoryError, DirectoryStore, Expect, ListQuery, Order, Stored};
 pub use error::StoreError;
+pub use federation::FederationStore;
 pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
 pub use recall::{Found, Recall};
 pub use session::{

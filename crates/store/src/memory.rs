@@ -5,6 +5,7 @@ mod audit;
 mod commit;
 mod credential;
 mod directory;
+mod federation;
 mod import;
 mod session;
 mod token;
@@ -30,6 +31,7 @@ struct State {
     imports: import::Imports,
     credentials: credential::Credentials,
     tokens: token::Tokens,
+    federation: federation::Federation,
 }
 
 impl MemoryStore {

@@ -9,8 +9,8 @@ use roamline_proto::options::Reach;
 
 use crate::scope::{
     AUDIT_READ, CREDENTIAL_WRITE, CREDENTIAL_WRITE_USERS, DIRECTORY_BACKUP, DIRECTORY_READ, DIRECTORY_WRITE,
-    KEY_ROTATE, PHONE_LINK, PROFILE_OWN, SERVICE, SESSION_ASSOCIATED, SESSION_MANAGE, SESSION_OWN,
-    SESSION_PROXY, SESSION_READ, SESSION_TEAM,
+    FEDERATION_READ, FEDERATION_WRITE, KEY_ROTATE, PHONE_LINK, PROFILE_OWN, SERVICE, SESSION_ASSOCIATED,
+    SESSION_MANAGE, SESSION_OWN, SESSION_PROXY, SESSION_READ, SESSION_TEAM,
 };
 
 /// Every role, in the order in which tables show them.
@@ -27,12 +27,20 @@ pub const ROLES: [Role; 10] = [
     Role::Peer,
 ];
 
-/// What the role lets a caller do. A peer is another cluster, which has no RPC yet: it may do what anybody may.
+/// What the role lets a caller do. A peer is another cluster: it has no token, and is
+/// let in by its certificate.
 pub fn scopes(role: Role) -> &'static [&'static str] {
     match role {
         Role::Agent => &[SESSION_OWN, PROFILE_OWN],
         Role::Supervisor => &[SESSION_OWN, PROFILE_OWN, SESSION_TEAM],
-        Role::Helpdesk => &[SESSION_READ, SESSION_MANAGE, DIRECTORY_READ, CREDENTIAL_WRITE_USERS, AUDIT_READ],
+        Role::Helpdesk => &[
+            SESSION_READ,
+            SESSION_MANAGE,
+            DIRECTORY_READ,
+            CREDENTIAL_WRITE_USERS,
+            AUDIT_READ,
+            FEDERATION_READ,
+        ],
         Role::Administrator => &[
             SESSION_READ,
             SESSION_MANAGE,
@@ -44,8 +52,10 @@ pub fn scopes(role: Role) -> &'static [&'static str] {
             KEY_ROTATE,
             PHONE_LINK,
             AUDIT_READ,
+            FEDERATION_READ,
+            FEDERATION_WRITE,
         ],
-        Role::Auditor => &[SESSION_READ, DIRECTORY_READ, AUDIT_READ],
+        Role::Auditor => &[SESSION_READ, DIRECTORY_READ, AUDIT_READ, FEDERATION_READ],
         Role::Application => &[SESSION_READ, SESSION_MANAGE, SESSION_PROXY, DIRECTORY_READ],
         Role::PhoneLink => &[PHONE_LINK, DIRECTORY_READ, SESSION_READ],
         Role::Cti => &[SESSION_ASSOCIATED],

@@ -37,10 +37,23 @@ pub const CREDENTIAL_VERIFY: &str = "credential.verify";
 pub const CREDENTIAL_REMOVE: &str = "credential.remove";
 /// For services: end every session, and say why (DP-9).
 pub const SESSION_END: &str = "session.end";
+/// For services: begin halves of cross-cluster sessions.
+pub const SESSION_ROAM: &str = "session.roam";
+/// See other clusters, and how they are.
+pub const FEDERATION_READ: &str = "federation.read";
+/// Add and change other clusters, and how this one takes part.
+pub const FEDERATION_WRITE: &str = "federation.write";
 /// Read the audit trail.
 pub const AUDIT_READ: &str = "audit.read";
 
 /// What the token of a service carries: what a login is about, the service parameters (SP-21), credentials, also those
 /// of users who are deleted, and the sessions that stand in the way of a deletion (DP-9).
-pub const SERVICE: &[&str] =
-    &[DIRECTORY_RESOLVE, DIRECTORY_READ, CREDENTIAL_VERIFY, CREDENTIAL_REMOVE, SESSION_READ, SESSION_END];
+pub const SERVICE: &[&str] = &[
+    DIRECTORY_RESOLVE,
+    DIRECTORY_READ,
+    CREDENTIAL_VERIFY,
+    CREDENTIAL_REMOVE,
+    SESSION_READ,
+    SESSION_END,
+    SESSION_ROAM,
+];

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_imports, reason = "a fake speaks whole packages of the contract")]
 
 pub(crate) mod directory;
+pub(crate) mod federation;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use roamline_proto::auth::auth_service_server::{AuthService, AuthServiceServer};
 use roamline_proto::auth::*;
+use roamline_proto::emcc::federation_administration_service_server::FederationAdministrationServiceServer;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::directory_service_server::{DirectoryService, DirectoryServiceServer};
 use roamline_proto::profile::import_service_server::ImportServiceServer;
@@ -59,6 +61,7 @@ pub(crate) struct Fake {
     /// Ends the links that stand.
     pub(crate) cut: Arc<Notify>,
     directory: Arc<Mutex<directory::Directory>>,
+    pub(crate) federation: Arc<Mutex<federation::Federation>>,
     /// Staging has stopped, as it was told to.
     pub(crate) stopped: Arc<Notify>,
     /// Lets it go on.
@@ -364,6 +367,7 @@ impl Bench {
             phone: watch::Sender::default(),
             cut: Arc::default(),
             directory: Arc::default(),
+            federation: Arc::default(),
             stopped: Arc::default(),
             go_on: Arc::default(),
         };
@@ -378,6 +382,7 @@ impl Bench {
             .add_service(LineServiceServer::new(fake.clone()))
             .add_service(UserDeviceProfileServiceServer::new(fake.clone()))
             .add_service(SessionServiceServer::new(fake.clone()))
+            .add_service(FederationAdministrationServiceServer::new(fake.clone()))
             .add_service(PhoneLinkServiceServer::new(fake.clone()));
         let mut tasks = JoinSet::new();
         tasks.spawn(

@@ -12,6 +12,7 @@ mod service_parameters;
 mod sessions;
 mod status;
 
+pub use credentials::GrpcCredentials;
 use roamline_proto::profile::default_device_profile_service_server::DefaultDeviceProfileServiceServer;
 use roamline_proto::profile::device_pool_service_server::DevicePoolServiceServer;
 use roamline_proto::profile::directory_service_server::DirectoryServiceServer;
@@ -30,7 +31,6 @@ use roamline_proto::profile::rendering_service_server::RenderingServiceServer;
 use roamline_proto::profile::service_parameters_service_server::ServiceParametersServiceServer;
 use roamline_proto::profile::user_device_profile_service_server::UserDeviceProfileServiceServer;
 use roamline_proto::profile::user_service_server::UserServiceServer;
-pub use credentials::GrpcCredentials;
 pub use sessions::GrpcSessions;
 
 use roamline_serve::{Api, MAX_REQUEST_BYTES};

@@ -18,7 +18,8 @@ use roamline_proto::refusal::Refusal;
 
 use self::records::{Records, only, parameters};
 use self::refused::{
-    choice_refused, no_default, phone_not_found, phone_refused, reserved, user_id_malformed, user_not_found,
+    choice_refused, device_name_duplicate, no_default, phone_not_found, phone_refused, reserved,
+    user_id_malformed, user_not_found,
 };
 use crate::{Profile, refusal};
 
@@ -101,12 +102,32 @@ impl Profile {
     /// # Errors
     /// The refusals that come before the user is authenticated: of the phone, then of the form of the user id.
     pub(crate) async fn prepare_login(&self, question: &Question) -> Result<Prepared, Refusal> {
+        self.prepare_at(question, None).await
+    }
+
+    /// As [`Profile::prepare_login`], at a phone of another cluster, which is given as that one has it (XC-3).
+    ///
+    /// # Errors
+    /// As there, and `DEVICE_NAME_DUPLICATE` where this cluster has a device of that name, too (XC-6).
+    pub(crate) async fn prepare_roaming(
+        &self,
+        phone: Phone,
+        question: &Question,
+    ) -> Result<Prepared, Refusal> {
+        self.prepare_at(question, Some(phone)).await
+    }
+
+    async fn prepare_at(&self, question: &Question, visiting: Option<Phone>) -> Result<Prepared, Refusal> {
         let user_id = question.user_id.parse::<UserId>();
         let mut keys = vec![Key::service_parameters(), Key::new(Kind::Phone, question.phone.as_str())];
         keys.extend(user_id.as_ref().ok().map(|user_id| Key::new(Kind::User, user_id.as_str())));
         let found = self.recalled.find_lately(&keys).await.map_err(refusal::store)?;
         let (parameters, etag) = parameters(&found);
-        let phone = only::<Phone>(&found).ok_or_else(|| phone_not_found(&question.phone))?;
+        let phone = match (visiting, only::<Phone>(&found)) {
+            (None, own) => own.ok_or_else(|| phone_not_found(&question.phone))?,
+            (Some(_), Some(own)) => return Err(device_name_duplicate(&own.name)),
+            (Some(visiting), None) => visiting,
+        };
         let model = may_be_used(&phone, self.catalogue).map_err(|why| phone_refused(&why))?;
         let user_id = user_id.map_err(|error| user_id_malformed(error.to_string()))?;
         if !parameters.takes_user_id(&user_id) {

@@ -75,6 +75,9 @@ pub(crate) struct UpOptions {
     /// Load the demo site into a directory that is still empty
     #[arg(long)]
     pub demo: bool,
+    /// Clusters that know each other, each with a demo site, ports 100 further on and a directory of its own
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "demo", value_parser = clap::value_parser!(u16).range(1..=4))]
+    pub clusters: u16,
     /// Address of the API: gRPC, gRPC-web, health and reflection
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
     pub listen: SocketAddr,
@@ -97,6 +100,8 @@ pub(crate) enum Role {
     Profile,
     /// Logins, logouts, who is where; the link to phones
     Session,
+    /// Sessions across clusters
+    Emcc,
 }
 
 impl Role {
@@ -106,6 +111,7 @@ impl Role {
             Self::Auth => "auth",
             Self::Profile => "profile",
             Self::Session => "session",
+            Self::Emcc => "emcc",
         }
     }
 
@@ -115,6 +121,7 @@ impl Role {
             Self::Auth => 7410,
             Self::Profile => 7420,
             Self::Session => 7430,
+            Self::Emcc => 7440,
         }
     }
 }
@@ -125,10 +132,10 @@ pub(crate) struct ServeOptions {
     /// Which service
     #[arg(value_enum)]
     pub role: Role,
-    /// Address of the API: gRPC, gRPC-web, health and reflection [default: 127.0.0.1, port 7410, 7420 or 7430]
+    /// Address of the API: gRPC, gRPC-web, health and reflection [default: 127.0.0.1, port 7410, 7420, 7430 or 7440]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Address of the admin port: /livez, /readyz, /metrics [default: 127.0.0.1, port 7411, 7421 or 7431]
+    /// Address of the admin port: /livez, /readyz, /metrics [default: 127.0.0.1, port 7411, 7421, 7431 or 7441]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<SocketAddr>,
     /// Id of the cluster that is served; part of every record

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use roamline_auth::AuthConfig;
+use roamline_emcc::EmccConfig;
 use roamline_serve::ServeConfig;
 use roamline_serve::config::ConfigError;
 use roamline_serve::telemetry::Format;
@@ -26,6 +27,7 @@ pub(crate) struct Config {
     pub auth: AuthConfig,
     pub sso: SsoConfig,
     pub session: SessionConfig,
+    pub emcc: EmccConfig,
     pub services: ServicesConfig,
     pub log: LogConfig,
 }

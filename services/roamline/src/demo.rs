@@ -20,7 +20,7 @@ const MODELS: [&str; 7] = ["7841", "7960", "7970", "8851", "8861", "ip-communica
 
 /// The directory of the cluster, reached over its API.
 pub(crate) struct Directory {
-    link: InterceptedService<Way, Bearer>,
+    pub(crate) link: InterceptedService<Way, Bearer>,
 }
 
 impl Directory {
@@ -40,14 +40,21 @@ impl Directory {
 }
 
 /// Loads the demo site where the directory has neither users nor phones, so that a second start changes nothing.
-pub(crate) async fn load_if_empty(directory: &Directory) -> anyhow::Result<()> {
+pub(crate) async fn load_if_empty(directory: &Directory, place: Option<u16>) -> anyhow::Result<()> {
     let (users, phones) = directory.users_and_phones().await?;
     if !users.is_empty() || !phones.is_empty() {
         return Ok(());
     }
-    let site = roamline_cme::read(SITE).context("the demo site's configuration")?;
+    let site = roamline_cme::read(&site_of(place)).context("the demo site's configuration")?;
     let credentials = site.credentials.iter().map(|sourced| sourced.value.clone()).collect();
-    let resources = resources(&site);
+    let mut resources = resources(&site);
+    if place.is_some() {
+        for resource in &mut resources {
+            if let Some(resource::Kind::User(user)) = &mut resource.kind {
+                user.cross_cluster_enabled = true;
+            }
+        }
+    }
     AuthServiceClient::new(directory.link.clone())
         .set_credentials(SetCredentialsRequest { credentials, validate_only: false })
         .await?;
@@ -55,6 +62,13 @@ pub(crate) async fn load_if_empty(directory: &Directory) -> anyhow::Result<()> {
         .apply_resources(ApplyResourcesRequest { resources, validate_only: false })
         .await?;
     Ok(())
+}
+
+/// The site of one of several clusters: no user and no phone of it is another's, too.
+fn site_of(place: Option<u16>) -> String {
+    let place = place.unwrap_or_default();
+    SITE.replace("0200.5E00.53", &format!("0200.5E00.5{:X}", 3 + place))
+        .replace("100", &format!("{}00", 1 + place))
 }
 
 fn resources(site: &roamline_cme::Site) -> Vec<Resource> {
@@ -84,16 +98,16 @@ fn resources(site: &roamline_cme::Site) -> Vec<Resource> {
 /// Agents 1001 and 1002 have multi-line control (CC-2), 1003 and 1004 single-line control (CC-3); 1005's profile is
 /// made for one model, so that other phones fall back to their default device profile (LI-5).
 fn make_agent(profile: &mut UserDeviceProfile) {
-    let control = match profile.name.as_str() {
-        "1001" | "1002" => LineControl::MultiLine,
-        "1003" | "1004" => LineControl::SingleLine,
-        "1005" => {
+    let control = match profile.name.get(1..).unwrap_or_default() {
+        "001" | "002" => LineControl::MultiLine,
+        "003" | "004" => LineControl::SingleLine,
+        "005" => {
             profile.model = "8851".into();
             return profile.set_protocol(roamline_proto::profile::PhoneProtocol::Sip);
         }
         _ => return,
     };
-    let Some(number) = profile.name.strip_prefix("100") else { return };
+    let Some(number) = profile.name.get(3..) else { return };
     let acd_line = format!("410{number}");
     profile.agent = Some(AgentSettings { line_control: control.into(), acd_line: acd_line.clone() });
     let lines = profile.settings.iter_mut().flat_map(|settings| &mut settings.lines);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::bail;
-use roamline_serve::{Api, Clock, Listeners, Outset, Readiness, ServeConfig, Tasks, serve_later};
+use roamline_serve::{Api, Clock, Listeners, Outset, PeerTrust, Readiness, ServeConfig, Tasks, serve_later};
 use roamline_token::Verifier;
 use tokio::sync::oneshot;
 
@@ -17,6 +17,8 @@ pub(crate) struct Start {
     pub addresses: Addresses,
     /// What it has before it has services.
     pub outset: Outset,
+    /// The other clusters whose certificates the port believes.
+    pub peers: PeerTrust,
     begin: oneshot::Sender<(Api, Arc<Verifier>)>,
 }
 
@@ -56,6 +58,7 @@ where
     F: Future<Output = anyhow::Result<T>>,
 {
     let (api_addr, admin_addr, inside) = (listeners.api_addr(), listeners.admin_addr(), listeners.inside());
+    let peers = listeners.peers();
     let secure = config.tls.is_on();
     if !secure && !api_addr.ip().is_loopback() {
         tracing::warn!(%api_addr, "the API is served without TLS beyond this machine: PINs and tokens can be read");
@@ -75,7 +78,7 @@ where
         admin: format!("http://{}", reachable(admin_addr)),
         inside,
     };
-    let beginning = Box::pin(begin(Start { addresses, outset, begin: sender }));
+    let beginning = Box::pin(begin(Start { addresses, outset, peers, begin: sender }));
     tokio::pin!(serving);
     let _kept = tokio::select! {
         // The ports answer before anything is waited for.

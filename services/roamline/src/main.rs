@@ -7,6 +7,7 @@ mod data_dir;
 mod demo;
 mod life;
 mod migrate;
+mod neighbours;
 mod parts;
 mod report;
 mod serve;

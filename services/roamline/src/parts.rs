@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use roamline_auth::{Auth, GrpcPolicy};
 use roamline_domain::{ClusterId, UserId};
+use roamline_emcc::{Emcc, Local, Neighbours, Trust};
 use roamline_profile::{GrpcCredentials, GrpcSessions, Profile};
 use roamline_serve::{Api, Ids, Outset, Way};
 use roamline_session::{GrpcPeers, Session};
 use roamline_token::{Bearer, ServiceToken, Verifier};
 
 use crate::config::Config;
+use crate::life::Start;
 use crate::stores::Stores;
 
 /// The auth service. It is added to an API with [`Auth::add_to`].
@@ -80,16 +82,35 @@ pub(crate) fn add_profile(
     });
 }
 
+/// The emcc service, which speaks with other clusters.
+pub(crate) fn add_emcc(
+    api: &mut Api,
+    config: &Config,
+    stores: &Stores,
+    cluster: &ClusterId,
+    others: (Local, Neighbours),
+    Start { outset: Outset { clock, tasks, .. }, peers, .. }: &Start,
+) {
+    let (config, store) = (&config.emcc, stores.database.clone());
+    let (own, peers) = (cluster.clone(), peers.clone());
+    Trust::start(config, own, store.clone(), clock.clone(), Ids::new(), peers, tasks).add_to(api);
+    Emcc::start(config.clone(), cluster.clone(), store, others, clock.clone(), Ids::new(), tasks).add_to(api);
+}
+
 /// The session service, which asks the profile service what a phone wears, and the auth service whose a credential is.
 pub(crate) fn add_session(
     api: &mut Api,
     config: &Config,
     stores: &Stores,
-    (profile, auth): (Way, Way),
+    (profile, auth, emcc): (Way, Way, Option<Way>),
     bearer: &Bearer,
     Outset { clock, tasks, .. }: &Outset,
 ) {
-    let peers = Arc::new(GrpcPeers::new(profile, auth, bearer));
+    let peers = GrpcPeers::new(profile, auth, bearer);
+    let peers = Arc::new(match emcc {
+        Some(emcc) => peers.roaming(emcc, bearer),
+        None => peers,
+    });
     let session =
         Session::start(config.session.clone(), stores.of_sessions(), peers, clock.clone(), Ids::new(), tasks);
     session.add_to(api);

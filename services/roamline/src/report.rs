@@ -64,6 +64,10 @@ pub(crate) async fn print(
         text.push_str(&format!(
             "  cargo run --release -p roamctl -- {at}phone run SEP02005E005302\n  cargo run --release -p roamctl -- {at}login 1001 --phone SEP02005E005302      (his password is 41001)\n"
         ));
+    } else if demo && users.iter().any(|user| user.user_id == "2001") {
+        text.push_str(&format!(
+            "  cargo run --release -p roamctl -- {at}login 1001 --phone SEP02005E005402      (an agent of the first cluster; his password is 41001)\n"
+        ));
     } else {
         text.push_str(&format!("  cargo run --release -p roamctl -- {at}import cme FILE --dry-run\n"));
     }

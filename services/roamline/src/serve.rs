@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use roamline_emcc::{Local, Neighbours};
 use roamline_serve::{Api, Listeners, Outset};
 use roamline_token::{RemoteKeys, RemoteRevocations, Verifier};
 use tonic::transport::Channel;
@@ -29,7 +30,7 @@ pub(crate) fn needs(role: Role, config: &Config, places: Places) -> anyhow::Resu
     );
     let called = Called::by(role, &config.services)?;
     let sessions = match role {
-        Role::Auth | Role::Profile => None,
+        Role::Auth | Role::Profile | Role::Emcc => None,
         Role::Session => {
             let sessions = Sessions::new(&config.redis)?;
             Some(sessions.context(
@@ -54,7 +55,7 @@ pub(crate) async fn run(
     // The administrator's file is written there, and nothing else.
     let data = match options.role {
         Role::Auth => Some(DataDir::take(&places.data)?),
-        Role::Profile | Role::Session => None,
+        Role::Profile | Role::Session | Role::Emcc => None,
     };
     let listeners = Listeners::bind(options.listen(), options.admin_listen()).await?;
     let begin = |start| begin(options, config, places, called, data, start);
@@ -83,10 +84,17 @@ async fn begin(
             let session = channel(Role::Session, session, &start.outset.tasks)?;
             part.profile(auth, session).await
         }
-        Called::Session { auth, profile } => {
+        Called::Session { auth, profile, emcc } => {
             let auth = channel(Role::Auth, auth, &start.outset.tasks)?;
             let profile = channel(Role::Profile, profile, &start.outset.tasks)?;
-            part.session(auth, profile).await
+            let emcc = emcc.as_ref().map(|emcc| channel(Role::Emcc, emcc, &start.outset.tasks));
+            part.session(auth, profile, emcc.transpose()?).await
+        }
+        Called::Emcc { auth, profile, session } => {
+            let auth = channel(Role::Auth, auth, &start.outset.tasks)?;
+            let profile = channel(Role::Profile, profile, &start.outset.tasks)?;
+            let session = channel(Role::Session, session, &start.outset.tasks)?;
+            part.emcc(auth, profile, session).await
         }
     };
     let verifier = parts::believing_outside(verifier, config, &start.outset)?;
@@ -128,10 +136,20 @@ impl Part<'_> {
         (api, verifier)
     }
 
-    async fn session(&self, auth: Channel, profile: Channel) -> (Api, Verifier) {
+    async fn session(&self, auth: Channel, profile: Channel, emcc: Option<Channel>) -> (Api, Verifier) {
         let (verifier, pass) = self.pass(auth.clone()).await;
-        let (mut api, both) = (Api::new(), (profile.into(), auth.into()));
-        parts::add_session(&mut api, self.config, self.stores, both, &pass.bearer(), &self.start.outset);
+        let (mut api, called) = (Api::new(), (profile.into(), auth.into(), emcc.map(Into::into)));
+        parts::add_session(&mut api, self.config, self.stores, called, &pass.bearer(), &self.start.outset);
+        pass.keep(&self.start.outset.tasks);
+        (api, verifier)
+    }
+
+    async fn emcc(&self, auth: Channel, profile: Channel, session: Channel) -> (Api, Verifier) {
+        let (verifier, pass) = self.pass(auth.clone()).await;
+        let (mut api, cluster) = (Api::new(), &self.options.cluster_id);
+        let local = Local::new(profile.into(), auth.into(), session.into(), &pass.bearer());
+        let others = (local, Neighbours::default());
+        parts::add_emcc(&mut api, self.config, self.stores, cluster, others, self.start);
         pass.keep(&self.start.outset.tasks);
         (api, verifier)
     }

@@ -26,6 +26,8 @@ pub(crate) struct ServicesConfig {
     pub profile: String,
     /// The session service.
     pub session: String,
+    /// The emcc service. Without it the session service looks for users in no other cluster.
+    pub emcc: String,
     /// What proves to the auth service that a process is one of the services, where its certificate does not.
     #[schemars(with = "String")]
     pub secret: Secret,
@@ -45,6 +47,7 @@ impl Default for ServicesConfig {
             auth: String::new(),
             profile: String::new(),
             session: String::new(),
+            emcc: String::new(),
             secret: Secret::default(),
             secret_file: PathBuf::new(),
             connect_timeout: Duration::from_secs(1),
@@ -71,6 +74,7 @@ impl ServicesConfig {
             Role::Auth => &self.auth,
             Role::Profile => &self.profile,
             Role::Session => &self.session,
+            Role::Emcc => &self.emcc,
         };
         let name = role.name();
         ensure!(!address.is_empty(), "services.{name} is not set, and {why}");
@@ -86,7 +90,9 @@ pub(crate) enum Called {
     /// The profile service asks the session service who wears what.
     Profile { auth: Elsewhere, session: Elsewhere },
     /// The session service asks both others about each login.
-    Session { auth: Elsewhere, profile: Elsewhere },
+    Session { auth: Elsewhere, profile: Elsewhere, emcc: Option<Elsewhere> },
+    /// The emcc service asks all others about each login from or to another cluster.
+    Emcc { auth: Elsewhere, profile: Elsewhere, session: Elsewhere },
 }
 
 impl Called {
@@ -115,7 +121,17 @@ impl Called {
             }
             Role::Session => {
                 let why = "the session service asks there what a phone shall wear";
-                Self::Session { auth: tokens()?, profile: config.service(Role::Profile, why)? }
+                let emcc = match config.emcc.is_empty() {
+                    true => None,
+                    false => Some(config.service(Role::Emcc, "")?),
+                };
+                Self::Session { auth: tokens()?, profile: config.service(Role::Profile, why)?, emcc }
+            }
+            Role::Emcc => {
+                let why = "the emcc service asks there about logins from and to other clusters";
+                let (profile, session) =
+                    (config.service(Role::Profile, why)?, config.service(Role::Session, why)?);
+                Self::Emcc { auth: tokens()?, profile, session }
             }
         })
     }
@@ -130,6 +146,7 @@ pub(crate) fn channel(role: Role, elsewhere: &Elsewhere, tasks: &Tasks) -> anyho
         Role::Auth => "auth service",
         Role::Profile => "profile service",
         Role::Session => "session service",
+        Role::Emcc => "emcc service",
     };
     if elsewhere.is_readable() {
         tracing::warn!("the {task} is called without TLS beyond this machine: PINs and tokens can be read");

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use roamline_emcc::Local;
 use roamline_proto::auth::PrincipalKind;
 use roamline_serve::{Api, Listeners, Way};
 use roamline_token::scopes_of;
@@ -14,6 +15,7 @@ use crate::cli::UpOptions;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::life::{Start, live};
+use crate::neighbours::{self, Neighbourhood};
 use crate::stores::{Places, Stores};
 use crate::{administrator, demo, parts, report};
 
@@ -28,17 +30,23 @@ const OWN_TRIES: u32 = 100;
 /// # Errors
 /// When it cannot begin: the directory is in use or cannot be written, an address is taken, the store is broken.
 pub(crate) async fn run(options: &UpOptions, config: &Config, places: &Places) -> anyhow::Result<()> {
+    if options.clusters > 1 {
+        return Box::pin(neighbours::run(options, config, places)).await;
+    }
     let shared = places.store.is_embedded() && places.store.waits();
     let data = if shared { DataDir::share(&places.data)? } else { DataDir::take(&places.data)? };
     let listeners = Listeners::bind(options.listen, options.admin_listen).await?;
-    Box::pin(live(listeners, &config.server, |start| begin(options, config, places, data, start))).await
+    let alone = Neighbourhood::default();
+    let begin = |start| begin(options, config, places, &alone, data, start);
+    Box::pin(live(listeners, &config.server, begin)).await
 }
 
 /// Opens the stores, puts the services on it, hands them over, and says so. The data directory is the process's own then.
-async fn begin(
+pub(crate) async fn begin(
     options: &UpOptions,
     config: &Config,
     places: &Places,
+    near: &Neighbourhood,
     mut data: DataDir,
     start: Start,
 ) -> anyhow::Result<DataDir> {
@@ -54,10 +62,12 @@ async fn begin(
     let bearer = |service: &str| parts::signed(&auth, service, outset);
     parts::obey_policy(&auth, way.clone(), &bearer("auth"), outset);
     let mut api = Api::new();
-    let both = || (way.clone(), way.clone());
-    parts::add_session(&mut api, config, &stores, both(), &bearer("session"), outset);
+    let called = (way.clone(), way.clone(), Some(way.clone()));
+    parts::add_session(&mut api, config, &stores, called, &bearer("session"), outset);
+    let local = Local::new(way.clone(), way.clone(), way.clone(), &bearer("emcc"));
+    parts::add_emcc(&mut api, config, &stores, &options.cluster_id, (local, near.ways()), &start);
     auth.add_to(&mut api);
-    parts::add_profile(&mut api, &stores, both(), bearer("profile"), outset);
+    parts::add_profile(&mut api, &stores, (way.clone(), way.clone()), bearer("profile"), outset);
     let verifier = parts::believing_outside(auth.verifier(), config, outset)?;
     let serving = start.serve(api, verifier).await?;
 
@@ -68,7 +78,8 @@ async fn begin(
         anyhow::Ok(demo::Directory::new(way.clone(), &own.token))
     };
     if options.demo {
-        demo::load_if_empty(&site()?).await.context("the demo site cannot be loaded")?;
+        demo::load_if_empty(&site()?, near.own).await.context("the demo site cannot be loaded")?;
+        near.introduce(&site()?).await.context("the clusters cannot be made known to each other")?;
     }
     stores.begun(&readiness).await;
     stores.look_after(&serving.outset);

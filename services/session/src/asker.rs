@@ -46,6 +46,12 @@ impl Asker {
         }
     }
 
+    /// As the one for whom a service tells of something: under that name, from that address.
+    pub(crate) fn standing_for(self, name: &str, source: &str) -> Self {
+        let source = source.parse().ok().map(|ip: std::net::IpAddr| (ip, 0).into());
+        Self { caller: Caller { name: name.to_owned(), source, ..self.caller }, ..self }
+    }
+
     /// Whether the session is his own.
     pub(crate) fn owns(&self, session: &Session) -> bool {
         self.caller.kind == PrincipalKind::User && session.user.as_str() == self.caller.name

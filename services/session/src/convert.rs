@@ -159,8 +159,10 @@ fn said_reason(number: i32, found: &mut Violations) -> Option<LogoutReason> {
         Ok(wire::LogoutReason::PhoneRemoved) => Some(LogoutReason::PhoneRemoved),
         Ok(wire::LogoutReason::Policy) => Some(LogoutReason::Policy),
         Ok(wire::LogoutReason::Administrator) => Some(LogoutReason::Administrator),
+        Ok(wire::LogoutReason::CrossClusterPeer) => Some(LogoutReason::CrossClusterPeer),
         _ => {
-            found.add("reason", "LO-1", "must be PHONE_REMOVED, POLICY or ADMINISTRATOR where it is said");
+            let text = "must be PHONE_REMOVED, POLICY, ADMINISTRATOR or CROSS_CLUSTER_PEER where it is said";
+            found.add("reason", "LO-1", text);
             None
         }
     }

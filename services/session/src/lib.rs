@@ -32,6 +32,7 @@ mod recovery;
 mod refresh;
 mod refusal;
 mod refused;
+mod roam;
 #[cfg(test)]
 mod sample;
 mod schedule;
@@ -52,7 +53,7 @@ use tokio::sync::{Mutex, SetOnce};
 pub use audit::{AuditConfig, KeepFor};
 pub use config::SessionConfig;
 pub use grpc::GrpcPeers;
-pub use peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared};
+pub use peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared, RoamAsk, Roamed};
 pub use team::Teams;
 
 use events::Events;

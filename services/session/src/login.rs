@@ -23,6 +23,7 @@ use crate::refused::What;
 use crate::{Core, LoginFacts, LoginPlace, Prepared, refusal};
 
 /// A login as it was asked for, parsed.
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub phone: PhoneName,
     /// As it was sent: whether it is a user id is told after what is told of the phone (LI-2).
@@ -105,11 +106,14 @@ impl Core {
         let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
         // What holds by the directory's own word may be newer than what this replica has heard of.
         admit(&facts.policy, asker)?;
+        if let Some(answered) = Box::pin(self.roam(asked, &facts, asker, &answer)).await? {
+            return Ok(answered);
+        }
         let actor = self.authenticate(asked, &facts, asker).await?;
         let now = self.clock.now();
         let phone = facts.phone.clone();
         // Whether the request id was answered is told by the commit, which is not made then, and by every refusal.
-        match self.make_login(asked, facts, actor, now, answer).await {
+        match self.make_login(asked, facts, (None, actor), now, answer).await {
             Ok(made) => {
                 self.schedule_login(&phone, daily.as_ref()).await;
                 Ok(Answer::Made(Box::new(made)))
@@ -121,11 +125,12 @@ impl Core {
         }
     }
 
-    async fn make_login<M: Message>(
+    /// Decides and commits a login, under that id or a new one.
+    pub(crate) async fn make_login<M: Message>(
         &self,
         asked: &Asked,
         facts: LoginFacts,
-        actor: Actor,
+        (id, actor): (Option<SessionId>, Actor),
         now: Timestamp,
         answer: impl Fn(&LoggedIn<'_>) -> M,
     ) -> Result<M, Refusal> {
@@ -137,7 +142,7 @@ impl Core {
         let about =
             About { phone: phone.clone(), user: Some(user.clone()), acd_line: rendering.acd_line.clone() };
         let request = LoginRequest {
-            session: self.new_session_id(now)?,
+            session: id.map_or_else(|| self.new_session_id(now), Ok)?,
             user,
             rendering,
             duration: asked.duration,

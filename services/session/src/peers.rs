@@ -1,13 +1,14 @@
 //! What the session service asks of the others: the directory (profile service) and credentials (auth service).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, UserId};
+use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, SessionId, UserId};
 use roamline_proto::auth::Credential;
 use roamline_proto::profile::Finding;
 use roamline_proto::refusal::Refusal;
@@ -60,6 +61,34 @@ pub struct LogoutFacts {
     pub configuration: Configuration,
     /// The parameters in force (SP-21).
     pub policy: ServiceParameters,
+}
+
+/// The login of a user who is unknown here.
+#[derive(Clone, Debug)]
+pub struct RoamAsk {
+    /// The phone, one of this cluster.
+    pub phone: PhoneName,
+    /// The user.
+    pub user: UserId,
+    /// His proof.
+    pub credential: Credential,
+    /// As what.
+    pub profile: Option<ProfileName>,
+    /// How long he asks for.
+    pub duration: Option<Duration>,
+    /// The address he comes from, where it is known.
+    pub source: Option<IpAddr>,
+}
+
+/// What the home of a user made of his login.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roamed {
+    /// The id of the session in both clusters.
+    pub session: SessionId,
+    /// What the phone shall wear.
+    pub prepared: Box<Prepared>,
+    /// How long the session may last; `None` without end.
+    pub at_most: Option<Duration>,
 }
 
 /// The other services, as this one sees them.
@@ -129,6 +158,17 @@ pub trait Peers: Send + Sync + 'static {
     ) -> Result<Vec<ProfileName>, Refusal> {
         Ok(Vec::new())
     }
+
+    /// Logs a user who is unknown here in at his home, if he has one among other clusters; `None` otherwise (XC-1).
+    ///
+    /// # Errors
+    /// His home refuses him, or does not answer.
+    async fn roam(&self, _ask: RoamAsk) -> Result<Option<Roamed>, Refusal> {
+        Ok(None)
+    }
+
+    /// The session that [`Peers::roam`] gave is not begun here: its other half ends.
+    async fn abandon(&self, _session: &SessionId) {}
 
     /// Whether the credential is the user's.
     ///

@@ -11,9 +11,14 @@ use jiff::Timestamp;
 use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::credential::PrincipalKind;
 use roamline_domain::directory::{Claim, Key, Kind};
+use roamline_domain::emcc::base_device::BaseDevice;
+use roamline_domain::emcc::half::Half;
 use roamline_domain::phone_state::{Session, SessionEvent};
 use roamline_domain::{PhoneName, PrincipalName, SessionId};
 use roamline_store::conformance::through::Through;
+use roamline_store::federation::{
+    Begun, Changed, FederationStore, From, HalfQuery, Setting, SettingKind, StoredSetting,
+};
 use roamline_store::{
     AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Change, Commit, CommitError, Committed,
     CredentialStore, DirectoryError, DirectoryStore, Import, ImportError, ImportStore, KeyRecord, ListQuery,
@@ -250,5 +255,49 @@ impl AuditStore for Pair {
 
     async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
         self.next().live_among(sessions).await
+    }
+}
+
+#[async_trait]
+impl FederationStore for Pair {
+    async fn settings(&self) -> Result<Vec<StoredSetting>, StoreError> {
+        self.next().settings().await
+    }
+
+    async fn set_setting(&self, setting: Setting, from: From) -> Result<Changed, StoreError> {
+        self.next().set_setting(setting, from).await
+    }
+
+    async fn remove_setting(&self, kind: SettingKind, name: &str, from: From) -> Result<Changed, StoreError> {
+        self.next().remove_setting(kind, name, from).await
+    }
+
+    async fn begin_half(&self, half: Half, device: Option<(BaseDevice, u32)>) -> Result<Begun, StoreError> {
+        self.next().begin_half(half, device).await
+    }
+
+    async fn half(&self, session: &SessionId) -> Result<Option<Half>, StoreError> {
+        self.next().half(session).await
+    }
+
+    async fn end_half(
+        &self,
+        session: &SessionId,
+        at: Timestamp,
+        told: bool,
+    ) -> Result<Option<Half>, StoreError> {
+        self.next().end_half(session, at, told).await
+    }
+
+    async fn halves(&self, query: &HalfQuery) -> Result<Vec<Half>, StoreError> {
+        self.next().halves(query).await
+    }
+
+    async fn base_devices_held(&self) -> Result<u32, StoreError> {
+        self.next().base_devices_held().await
+    }
+
+    async fn forget_halves(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.next().forget_halves(before).await
     }
 }

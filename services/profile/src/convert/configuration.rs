@@ -26,6 +26,7 @@ pub(crate) fn configuration(from: &EffectiveConfiguration) -> wire::EffectiveCon
         button_count: from.button_count,
         feature_buttons_origin: from.feature_buttons_origin.number(),
         emergency_numbers: from.emergency_numbers.clone(),
+        cross_cluster: None,
     }
 }
 

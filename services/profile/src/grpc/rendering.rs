@@ -1,6 +1,7 @@
 //! What a phone would wear, and why.
 
 use roamline_domain::PhoneName;
+use roamline_domain::catalogue::Catalogue;
 use roamline_domain::contact_centre::Finding;
 use roamline_domain::render::EffectiveConfiguration;
 use roamline_proto::error::ErrorReason;
@@ -10,7 +11,9 @@ use tonic::{Request, Response, Status, async_trait};
 use wire::rendering_service_server::RenderingService;
 
 use super::status::answer;
-use crate::convert::{configuration, findings, idle_limit, maximum_login_time, service_parameters};
+use crate::convert::{
+    configuration, findings, idle_limit, maximum_login_time, parse_phone, service_parameters,
+};
 use crate::prepare::{Outfit, Prepared, Question, Worn};
 use crate::{Profile, refusal};
 
@@ -38,6 +41,29 @@ impl RenderingService for Profile {
             Err(refused) => Err(refused),
         };
         answer(prepared.map(prepared_login))
+    }
+
+    async fn prepare_roaming(
+        &self,
+        request: Request<wire::PrepareRoamingRequest>,
+    ) -> Result<Response<wire::PrepareRoamingResponse>, Status> {
+        let request = request.into_inner();
+        let phone = parse_phone(&request.phone.unwrap_or_default(), Catalogue::builtin());
+        let prepared = match phone.map_err(refusal::all_malformed) {
+            Ok(phone) => match Question::read(phone.name.as_str(), &request.user_id, &request.profile) {
+                Ok(question) => self.prepare_roaming(phone, &question).await,
+                Err(refused) => Err(refused),
+            },
+            Err(refused) => Err(refused),
+        };
+        answer(prepared.map(|prepared| {
+            let space = prepared.outfit.as_ref().ok().map(|outfit| &outfit.worn.profile);
+            let space = space.and_then(|profile| profile.cross_cluster_calling_search_space.clone());
+            wire::PrepareRoamingResponse {
+                cross_cluster_calling_search_space: space.unwrap_or_default(),
+                prepared: Some(prepared_login(prepared)),
+            }
+        }))
     }
 
     async fn prepare_logout(

@@ -12,6 +12,11 @@ pub(super) fn phone_not_found(name: &PhoneName) -> Refusal {
     Refusal::new(ErrorReason::PhoneNotFound, format!("there is no phone {name}")).with("phone", name.as_str())
 }
 
+pub(super) fn device_name_duplicate(name: &PhoneName) -> Refusal {
+    let text = format!("the home cluster has a device {name}, too (XC-6)");
+    Refusal::new(ErrorReason::DeviceNameDuplicate, text).with("phone", name.as_str())
+}
+
 pub(super) fn phone_refused(why: &PhoneRefused) -> Refusal {
     let reason = match why {
         PhoneRefused::NotEnabled => ErrorReason::PhoneNotEnabled,

@@ -9,9 +9,11 @@ use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::Configuration;
-use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, RecordName, UserId};
+use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, RecordName, SessionId, UserId};
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
+use roamline_proto::emcc::roaming_service_client::RoamingServiceClient;
+use roamline_proto::emcc::{AbandonRequest, RoamRequest};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::line_service_client::LineServiceClient;
 use roamline_proto::profile::personal_service_client::PersonalServiceClient;
@@ -31,7 +33,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
 
 use crate::convert;
-use crate::peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared};
+use crate::peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared, RoamAsk, Roamed};
 use crate::team::Teams;
 
 /// How long the directory may take.
@@ -52,6 +54,7 @@ pub struct GrpcPeers {
     personal: PersonalServiceClient<Link>,
     users: UserServiceClient<Link>,
     credentials: AuthServiceClient<Link>,
+    roaming: Option<RoamingServiceClient<Link>>,
 }
 
 impl GrpcPeers {
@@ -64,7 +67,14 @@ impl GrpcPeers {
             users: UserServiceClient::with_interceptor(profile.clone(), bearer.clone()),
             directory: RenderingServiceClient::with_interceptor(profile, bearer.clone()),
             credentials: AuthServiceClient::with_interceptor(auth, bearer.clone()),
+            roaming: None,
         }
+    }
+
+    /// Has users who are unknown here looked for in other clusters, by the service at the end of that way (XC-1).
+    #[must_use]
+    pub fn roaming(self, emcc: Way, bearer: &Bearer) -> Self {
+        Self { roaming: Some(RoamingServiceClient::with_interceptor(emcc, bearer.clone())), ..self }
     }
 }
 
@@ -156,6 +166,37 @@ impl Peers for GrpcPeers {
         Ok(answer.profiles.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
+    async fn roam(&self, ask: RoamAsk) -> Result<Option<Roamed>, Refusal> {
+        let Some(mut client) = self.roaming.clone() else { return Ok(None) };
+        let message = RoamRequest {
+            phone: ask.phone.to_string(),
+            user_id: ask.user.to_string(),
+            credential: Some(ask.credential),
+            profile: ask.profile.map(|profile| profile.to_string()).unwrap_or_default(),
+            duration: ask.duration.and_then(|duration| duration.try_into().ok()),
+            source_address: ask.source.map(|source| source.to_string()).unwrap_or_default(),
+        };
+        let answer = client.roam(within(CREDENTIAL_DEADLINE, message)).await;
+        let answer = answer.map_err(|status| refused("emcc", &status))?.into_inner();
+        if !answer.found {
+            return Ok(None);
+        }
+        Ok(Some(Roamed {
+            session: named("session_id", &answer.session_id)?,
+            prepared: Box::new(prepared(&answer.prepared.unwrap_or_default())?),
+            at_most: answer.maximum_login_time.and_then(|time| Duration::try_from(time).ok()),
+        }))
+    }
+
+    async fn abandon(&self, session: &SessionId) {
+        let Some(mut client) = self.roaming.clone() else { return };
+        let message = AbandonRequest { session_id: session.to_string() };
+        if let Err(status) = client.abandon(within(DIRECTORY_DEADLINE, message)).await {
+            // Both halves are compared at an interval.
+            tracing::warn!(%session, code = ?status.code(), "the other half of a session was not ended at once");
+        }
+    }
+
     async fn verify(&self, user_id: &str, credential: Credential, at: &LoginPlace) -> Result<(), Refusal> {
         let message = VerifyCredentialRequest {
             name: user_id.to_owned(),
@@ -219,7 +260,7 @@ fn logouts_facts(
     Ok(facts.collect())
 }
 
-fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
+pub(super) fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
     let user_login_time = match answer.user_maximum_login_time {
         None => UserLoginTime::Cluster,
         Some(time) => match Duration::try_from(time) {

@@ -1,0 +1,130 @@
+//! The emcc service: an agent of one cluster at a phone of another (XC-1 to XC-10).
+//!
+//! Each half of a cross-cluster session is an ordinary session of its own cluster's session service, under one id. This
+//! service finds the home of a user, authenticates and renders for its peers' phones, and keeps the halves in step: by
+//! messages at once, and by comparison at an interval where a message was lost. The halves are written down before they
+//! begin, so that no crash leaves one alone.
+
+mod config;
+mod convert;
+mod find;
+mod follow;
+mod grpc;
+mod home;
+mod identity;
+mod peers;
+mod reconcile;
+mod refusal;
+mod settings;
+mod tell;
+mod trust;
+mod users;
+mod visit;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use roamline_domain::ClusterId;
+use roamline_serve::{Api, Clock, Ids, Tasks};
+use roamline_store::FederationStore;
+use tokio::sync::Notify;
+
+pub use config::EmccConfig;
+pub use grpc::{Local, Neighbours};
+pub use trust::{Trust, TrustConfig};
+
+use find::Found;
+use identity::Gates;
+use peers::Peers;
+use settings::Recalled;
+use users::OwnFilter;
+
+/// The emcc service of a cluster.
+#[derive(Clone)]
+pub struct Emcc {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    cluster: ClusterId,
+    config: EmccConfig,
+    store: Arc<dyn FederationStore>,
+    local: Local,
+    neighbours: Neighbours,
+    clock: Clock,
+    ids: Ids,
+    recalled: ArcSwap<Recalled>,
+    peers: ArcSwap<Peers>,
+    gates: Gates,
+    own_filter: ArcSwapOption<OwnFilter>,
+    found: Found,
+    /// Rung when there may be an end to tell another cluster of.
+    ended: Notify,
+    /// Rung when a setting was changed here.
+    changed: Notify,
+    /// Peers whose halves are to be compared before the interval is over.
+    soon: Mutex<BTreeSet<ClusterId>>,
+}
+
+impl Inner {
+    fn soon(&self) -> MutexGuard<'_, BTreeSet<ClusterId>> {
+        self.soon.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Emcc {
+    /// The service over its store and the other services of its cluster, with its background work begun in `tasks`.
+    pub fn start(
+        config: EmccConfig,
+        cluster: ClusterId,
+        store: Arc<dyn FederationStore>,
+        (local, neighbours): (Local, Neighbours),
+        clock: Clock,
+        ids: Ids,
+        tasks: &Tasks,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            gates: Gates::new(config.max_requests_per_peer),
+            cluster,
+            config,
+            store,
+            local,
+            neighbours,
+            clock,
+            ids,
+            recalled: ArcSwap::default(),
+            peers: ArcSwap::default(),
+            own_filter: ArcSwapOption::default(),
+            found: Found::default(),
+            ended: Notify::new(),
+            changed: Notify::new(),
+            soon: Mutex::default(),
+        });
+        let stopping = tasks.stopping();
+        macro_rules! begin {
+            ($($name:literal: $work:path),+ $(,)?) => {
+                $(
+                    let (inner_, stopping_) = (Arc::clone(&inner), stopping.clone());
+                    tasks.spawn($name, async move {
+                        let _: Option<()> = stopping_.run_until_cancelled($work(&inner_)).await;
+                    });
+                )+
+            };
+        }
+        begin! {
+            "federation settings": settings::run,
+            "other clusters": peers::run,
+            "users at home": users::run,
+            "ends of sessions": follow::run,
+            "ends to tell": tell::run,
+            "halves of sessions": reconcile::run,
+        }
+        Self { inner }
+    }
+
+    /// Adds the service's gRPC services to a process.
+    pub fn add_to(&self, api: &mut Api) {
+        grpc::add_to(&self.inner, api);
+    }
+}

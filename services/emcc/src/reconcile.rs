@@ -1,0 +1,100 @@
+//! Comparing halves with each peer, at an interval and as soon as it answers again (XC-4).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roamline_domain::emcc::half::{GRACE, to_end};
+use roamline_domain::{ClusterId, SessionId};
+use roamline_proto::refusal::Refusal;
+use roamline_store::federation::HalfQuery;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{Inner, refusal};
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const PAGE: u32 = 1000;
+
+/// Compares without end.
+pub(crate) async fn run(inner: &Arc<Inner>) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        let every = inner.recalled.load().parameters.reconcile_interval;
+        let due = last.is_none_or(|last| last.elapsed() >= every);
+        let soon = std::mem::take(&mut *inner.soon());
+        let clusters: BTreeSet<_> = match due {
+            true => inner.peers.load().keys().cloned().collect(),
+            false => soon,
+        };
+        if due {
+            last = Some(Instant::now());
+            inner.note_failure(inner.check_new(every).await);
+        }
+        for cluster in clusters {
+            inner.note_failure(inner.reconcile(&cluster).await);
+        }
+    }
+}
+
+impl Inner {
+    fn note_failure(&self, done: Result<(), Refusal>) {
+        if let Err(refused) = done {
+            tracing::debug!(reason = refused.message, "halves could not be compared");
+        }
+    }
+
+    /// Has the halves with that peer compared without waiting for the interval.
+    pub(crate) fn reconcile_soon(&self, cluster: ClusterId) {
+        self.soon().insert(cluster);
+    }
+
+    /// Compares all live halves with that peer, if it answers.
+    pub(crate) async fn reconcile(&self, cluster: &ClusterId) -> Result<(), Refusal> {
+        let Some(peer) = self.peer(cluster) else { return Ok(()) };
+        let Ok(link) = peer.callable() else { return Ok(()) };
+        let mut after = None;
+        loop {
+            let query =
+                HalfQuery { peer: Some(cluster.clone()), live: Some(true), after: after.take(), limit: PAGE };
+            let page = self.store.halves(&query).await.map_err(|error| refusal::store(&error))?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<SessionId> = page.iter().map(|half| half.session.clone()).collect();
+            let unknown = link.reconcile(&ids, self.config.login_within()).await?;
+            for half in to_end(&page, &unknown, self.clock.now(), GRACE) {
+                tracing::info!(session = %half.session, peer = %cluster, "a half that the peer does not have is ended");
+                self.end_half(&half.session, true).await?;
+                self.local.end(&half.session).await?;
+            }
+            match ids.last() {
+                Some(last) if ids.len() == PAGE as usize => after = Some(last.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Halves that were begun a while ago, and whose session never was: who began them has crashed in between.
+    async fn check_new(&self, every: Duration) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let oldest = now.checked_sub(GRACE + every * 3).unwrap_or(Timestamp::MIN);
+        let mut after = None;
+        loop {
+            let query = HalfQuery { live: Some(true), after: after.take(), limit: PAGE, peer: None };
+            let page = self.store.halves(&query).await.map_err(|error| refusal::store(&error))?;
+            for half in page.iter().filter(|half| half.begun_at >= oldest && half.is_settled(now, GRACE)) {
+                if !self.local.is_live(&half.session).await? {
+                    self.end_half(&half.session, false).await?;
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => after = Some(last.session.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+}

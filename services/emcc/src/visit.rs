@@ -1,0 +1,167 @@
+//! The visiting half of a cross-cluster session: a user of another cluster at a phone of ours (XC-1, XC-8, XC-9).
+
+use std::time::Duration;
+
+use roamline_domain::catalogue::Catalogue;
+use roamline_domain::emcc::admission::{takes_cross_cluster, visiting_time};
+use roamline_domain::emcc::half::{Half, Side};
+use roamline_domain::emcc::parameters::{NotActivated, SecurityMode};
+use roamline_domain::{PhoneName, SessionId, UserId, Violations};
+use roamline_proto::emcc::{
+    RemoteLoginRequest, RemoteLoginResponse, RoamRequest, RoamResponse, VisitingPhone,
+};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::Phone;
+use roamline_proto::refusal::Refusal;
+use roamline_store::federation::Begun;
+
+use crate::peers::Peer;
+use crate::settings::Recalled;
+use crate::{Inner, convert, refusal};
+
+impl Inner {
+    /// Looks for the home of a user, and logs him in there.
+    pub(crate) async fn visit(&self, request: RoamRequest) -> Result<RoamResponse, Refusal> {
+        let recalled = self.recalled.load_full();
+        if !recalled.parameters.activated {
+            return Ok(RoamResponse::default());
+        }
+        let mut found = Violations::new();
+        let phone = found.take("phone", request.phone.parse::<PhoneName>());
+        let user = found.take("user_id", request.user_id.parse::<UserId>());
+        let (Some(phone), Some(user)) = (phone, user) else { return Err(refusal::invalid(found)) };
+        let homes = self.homes_of(user.as_str()).await;
+        if homes.candidates.is_empty() {
+            return Ok(RoamResponse::default());
+        }
+        if recalled.inter_cluster_time.is_zero() {
+            return Err(refusal::not_activated(NotActivated::NoTimeLimit));
+        }
+        let visiting = self.visiting_phone(&phone, &recalled).await?;
+        let [home] = homes.candidates.as_slice() else {
+            // His credential would be told to a cluster that is not his (XC-2).
+            let homes: Vec<_> = homes.candidates.iter().map(|peer| peer.remote.cluster.as_str()).collect();
+            tracing::error!(%user, ?homes, "several clusters say that they are home to the user: none is asked");
+            return Ok(RoamResponse::default());
+        };
+        match self.visit_home(home, &phone, &user, &visiting, &request).await {
+            // The filter was wrong: he is at home nowhere.
+            Err(refused) if refused.reason == ErrorReason::UserNotAtHome => Ok(RoamResponse::default()),
+            Err(refused) => Err(refused),
+            Ok((session, answer)) => self.accept(home, session, &phone, &user, answer, &recalled).await,
+        }
+    }
+
+    /// The phone as the home shall know it.
+    async fn visiting_phone(&self, name: &PhoneName, recalled: &Recalled) -> Result<VisitingPhone, Refusal> {
+        let phone: Phone = self.local.phone(name).await?;
+        let model = phone.model.parse().ok();
+        if !model.and_then(|model| Catalogue::builtin().get(&model)).is_some_and(takes_cross_cluster) {
+            return Err(refusal::model(&phone.model));
+        }
+        let pool = recalled.pool(&phone.device_pool);
+        let geolocation = pool.and_then(|pool| recalled.geolocation_of(pool));
+        Ok(VisitingPhone {
+            name: name.to_string(),
+            model: phone.model,
+            protocol: phone.protocol,
+            expansion_modules: phone.settings.map(|settings| settings.expansion_modules).unwrap_or_default(),
+            geolocation: geolocation.map(|geolocation| convert::geolocation(geolocation, 0)),
+            emergency_numbers: pool.map(|pool| pool.emergency_numbers.clone()).unwrap_or_default(),
+            secure: recalled.parameters.security_mode == SecurityMode::Mixed,
+        })
+    }
+
+    /// Asks one home, after the half was written down. What the home did is not known where it does not answer: it is
+    /// told that the session has ended, before or after.
+    async fn visit_home(
+        &self,
+        home: &Peer,
+        phone: &PhoneName,
+        user: &UserId,
+        visiting: &VisitingPhone,
+        request: &RoamRequest,
+    ) -> Result<(SessionId, RemoteLoginResponse), Refusal> {
+        let link = home.callable()?;
+        let now = self.clock.now();
+        let session: SessionId = self.ids.session_id(now).parse().map_err(|error| {
+            tracing::error!(%error, "a session id could not be made");
+            Refusal::new(ErrorReason::Internal, "a session id could not be made")
+        })?;
+        let half = Half {
+            session: session.clone(),
+            side: Side::Visiting,
+            peer: home.remote.cluster.clone(),
+            user: user.clone(),
+            visiting_phone: phone.clone(),
+            base_device: None,
+            begun_at: now,
+            ended_at: None,
+            told: false,
+        };
+        let begun = self.store.begin_half(half, None).await.map_err(|error| refusal::store(&error))?;
+        if !matches!(begun, Begun::Begun(_)) {
+            return Err(Refusal::new(ErrorReason::Internal, "a new session id was used before"));
+        }
+        let message = RemoteLoginRequest {
+            visiting_cluster: self.cluster.to_string(),
+            session_id: session.to_string(),
+            user_id: user.to_string(),
+            credential: request.credential.clone(),
+            profile: request.profile.clone(),
+            duration: request.duration,
+            phone: Some(visiting.clone()),
+            version: home.health().version,
+            source_address: request.source_address.clone(),
+        };
+        match link.login(message, self.config.login_within()).await {
+            Ok(answer) => Ok((session, answer)),
+            Err(refused) => {
+                let is_known = refused.reason != ErrorReason::PeerUnavailable;
+                self.end_half(&session, is_known).await?;
+                Err(as_told_here(refused))
+            }
+        }
+    }
+
+    /// Takes over what the home answered, if it is about the phone and the user that were asked for (XC-10).
+    async fn accept(
+        &self,
+        home: &Peer,
+        session: SessionId,
+        phone: &PhoneName,
+        user: &UserId,
+        answer: RemoteLoginResponse,
+        recalled: &Recalled,
+    ) -> Result<RoamResponse, Refusal> {
+        let prepared = answer.prepared.unwrap_or_default();
+        let worn = prepared.configuration.as_ref();
+        let fits = prepared.phone == phone.as_str()
+            && prepared.user_id == user.as_str()
+            && worn.is_some_and(|worn| worn.phone == phone.as_str() && worn.user_id == user.as_str());
+        if !fits {
+            tracing::error!(peer = %home.remote.cluster, %session, "the answer is about another phone or user");
+            self.end_half(&session, false).await?;
+            return Err(refusal::unavailable(&home.remote.cluster));
+        }
+        let home_time = answer.maximum_login_time.and_then(|time| Duration::try_from(time).ok());
+        let at_most = visiting_time(home_time, answer.own_limit, recalled.inter_cluster_time);
+        Ok(RoamResponse {
+            found: true,
+            session_id: session.to_string(),
+            home_cluster: home.remote.cluster.to_string(),
+            prepared: Some(prepared),
+            maximum_login_time: at_most.and_then(|time| time.try_into().ok()),
+        })
+    }
+}
+
+/// What a home said, as the user at the phone is told.
+fn as_told_here(refused: Refusal) -> Refusal {
+    match refused.reason {
+        ErrorReason::CredentialMustChange => {
+            Refusal { reason: ErrorReason::RemoteCredentialMustChange, ..refused }
+        }
+        _ => refused,
+    }
+}

@@ -1,0 +1,100 @@
+//! An agent of one cluster at a phone of another.
+
+use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::{MultipleLoginBehavior, ServiceParameters, resource};
+
+use crate::world::{World, reason, until};
+
+fn minutes(number: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds: number * 60, nanos: 0 })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn xc_3_an_agent_has_his_own_lines_at_another_clusters_phone_until_either_side_ends_it() {
+    let world = World::of(&["berlin", "paris", "rome"]).await;
+    let (berlin, paris) = (&world["berlin"], &world["paris"]);
+    let made = paris.login(&berlin.user(0), &paris.phone(0)).await.unwrap();
+    let (session, worn) = (made.session.unwrap(), made.configuration.unwrap());
+    assert_eq!((session.user_id.as_str(), session.lines.as_slice()), ("berlin.0", &["200".to_owned()][..]));
+    assert_eq!(session.phone, paris.phone(0));
+    let roaming = worn.cross_cluster.clone().unwrap();
+    assert_eq!((roaming.home_cluster.as_str(), roaming.visiting_cluster.as_str()), ("berlin", "paris"));
+    assert_eq!(roaming.configuration_server, "tftp.test.example");
+    // XC-7: the visiting side's numbers and gateways; adjunct before EMCC search space.
+    assert_eq!(worn.emergency_numbers.first().map(String::as_str), Some("115"));
+    assert_eq!(roaming.local_route_group, "paris-gateways");
+    assert_eq!(roaming.search_spaces.last().map(String::as_str), Some("roaming"));
+    // SP-3 of 10:00 on both sides, under one id.
+    let ids = |sessions: Vec<roamline_proto::session::Session>| -> Vec<String> {
+        sessions.into_iter().map(|session| session.session_id).collect()
+    };
+    let at_home = berlin.live().await;
+    assert_eq!(at_home[0].phone, roaming.base_device);
+    for half in [&at_home[0], &session] {
+        let length = half.expire_time.unwrap().seconds - half.login_time.unwrap().seconds;
+        assert!((35_999..=36_000).contains(&length), "{length}");
+    }
+    assert_eq!(ids(at_home), [session.session_id.clone()]);
+    assert_eq!(berlin.halves().await.1, 1);
+
+    // The visiting side ends it: the home follows.
+    paris.logout(&session.session_id).await.unwrap();
+    berlin.is_empty().await;
+    // The home ends it: the phone is free again.
+    let again = paris.login(&berlin.user(0), &paris.phone(0)).await.unwrap().session.unwrap();
+    assert_ne!(again.session_id, session.session_id);
+    berlin.logout(&again.session_id).await.unwrap();
+    paris.is_empty().await;
+    berlin.is_empty().await;
+    assert!(world["rome"].live().await.is_empty());
+    // A wrong PIN, and a user of nobody: one answer, and nothing is left.
+    let nobody = paris.login("nobody.7", &paris.phone(0)).await.unwrap_err();
+    assert_eq!(reason(&nobody), (ErrorReason::CredentialRefused, Some(2)));
+    assert!(paris.halves().await.0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn xc_5_multiple_login_behaviour_holds_across_clusters() {
+    let world = World::of(&["berlin", "paris", "rome"]).await;
+    let (berlin, paris, rome) = (&world["berlin"], &world["paris"], &world["rome"]);
+    let first = paris.login(&berlin.user(0), &paris.phone(0)).await.unwrap().session.unwrap();
+    let refused = rome.login(&berlin.user(0), &rome.phone(0)).await.unwrap_err();
+    assert_eq!(reason(&refused), (ErrorReason::LoggedInElsewhere, Some(25)));
+    assert!(refused.message().contains(&paris.phone(0)), "{}", refused.message());
+    let at_home = berlin.login(&berlin.user(0), &berlin.phone(0)).await.unwrap_err();
+    assert_eq!(reason(&at_home).0, ErrorReason::LoggedInElsewhere);
+
+    let auto = ServiceParameters {
+        multiple_login_behavior: MultipleLoginBehavior::AutoLogout.into(),
+        ..ServiceParameters::default()
+    };
+    berlin.apply(vec![resource::Kind::ServiceParameters(auto)]).await;
+    let second = rome.login(&berlin.user(0), &rome.phone(0)).await.unwrap();
+    assert_ne!(second.session.unwrap().session_id, first.session_id);
+    paris.is_empty().await;
+    berlin.login(&berlin.user(0), &berlin.phone(0)).await.unwrap();
+    rome.is_empty().await;
+    until("only the session at home is left", async || {
+        let (halves, held) = berlin.halves().await;
+        halves.is_empty() && held == 0 && berlin.live().await.len() == 1
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn xc_8_a_user_asks_for_less_time_and_never_for_more_than_sp_3() {
+    let world = World::of(&["berlin", "paris"]).await;
+    let (berlin, paris) = (&world["berlin"], &world["paris"]);
+    let short =
+        ServiceParameters { inter_cluster_maximum_login_time: minutes(30), ..ServiceParameters::default() };
+    paris.apply(vec![resource::Kind::ServiceParameters(short)]).await;
+    // The visiting side's SP-3 is shorter, and holds there by itself.
+    until("the parameter is in force", async || {
+        let made = paris.login(&berlin.user(0), &paris.phone(0)).await.unwrap().session.unwrap();
+        let length = made.expire_time.unwrap().seconds - made.login_time.unwrap().seconds;
+        paris.logout(&made.session_id).await.unwrap();
+        berlin.is_empty().await;
+        length == 1800
+    })
+    .await;
+}
