@@ -156,7 +156,10 @@ mod tests {
     #[test]
     fn roles_add_up_and_each_has_a_name_of_its_own() {
         let both = scopes_of_roles([Role::Agent, Role::Auditor]);
-        assert_eq!(both, [AUDIT_READ, DIRECTORY_READ, PROFILE_OWN, SESSION_OWN, SESSION_READ]);
+        assert_eq!(
+            both,
+            [AUDIT_READ, DIRECTORY_READ, FEDERATION_READ, PROFILE_OWN, SESSION_OWN, SESSION_READ]
+        );
         assert!(scopes_of_roles([]).is_empty() && scopes_of(PrincipalKind::LogoutProfile).is_empty());
         let names: BTreeSet<_> = ROLES.into_iter().map(name).collect();
         assert_eq!(names.len(), ROLES.len());

@@ -157,7 +157,7 @@ impl OpaqueTokens {
             ["bearer", "access", "access_token"].iter().any(|known| said.eq_ignore_ascii_case(known))
         };
         let mut said = said.iter().flatten().peekable();
-        if said.peek().is_none() || !said.all(|said| is_for_access(said)) {
+        if said.peek().is_none() || !said.all(is_for_access) {
             return Err(TokenError::NotForAccess);
         }
         self.mapping.identify(claims)

@@ -34,7 +34,7 @@ async fn lo_1_nobody_but_a_service_says_why_and_not_every_reason_can_be_said() {
         let told = metadata(other.logout(ending(PHONE, LogoutReason::PhoneRemoved)).await);
         assert_eq!(told["scope"], "session.end");
     }
-    for wrong in [LogoutReason::User, LogoutReason::MaximumTime, LogoutReason::CrossClusterPeer] {
+    for wrong in [LogoutReason::User, LogoutReason::MaximumTime, LogoutReason::LoggedInElsewhere] {
         let answer = cluster.service().logout(ending(PHONE, wrong)).await;
         assert_eq!(reason(answer), ErrorReason::InvalidRequest, "{wrong:?}");
     }
