@@ -79,10 +79,24 @@ impl Service {
             let worth = presented.worth(&held, now);
             match worth {
                 Worth::None => break,
+                // Who else came with it at once, or came before and did not get that far, tells of it.
+                Worth::Spent if held.current.is_empty() => {
+                    self.end(&held.id).await?;
+                    break;
+                }
                 Worth::Spent => {
+                    // Of many that come with it at once, one tells of it: the one that puts the sign-in out of use.
+                    let out_of_use = SignIn {
+                        counter: held.counter.saturating_add(1),
+                        current: Vec::new(),
+                        previous: None,
+                        ..held.clone()
+                    };
+                    if !self.store.refresh_sign_in(out_of_use).await? {
+                        continue;
+                    }
                     tracing::warn!(principal = %held.principal, sign_in = held.id, "a refresh token was used again; its sign-in is ended");
                     self.end(&held.id).await?;
-                    // The sign-in is gone, so that this is told once, however often the token comes.
                     if let Err(error) = self.record_reuse(&held, from).await {
                         let cause = &error as &dyn std::error::Error;
                         tracing::error!(cause, principal = %held.principal, "the reuse of a refresh token is not in the audit trail");
