@@ -210,6 +210,7 @@ mod tests {
             ErrorReason::ScopeMissing,
             ErrorReason::StoreUnavailable,
             ErrorReason::ServiceUnavailable,
+            ErrorReason::ClientNotAllowed,
         ];
         for number in 1..200 {
             let Ok(reason) = ErrorReason::try_from(number) else { continue };

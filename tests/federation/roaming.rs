@@ -1,9 +1,13 @@
 //! An agent of one cluster at a phone of another.
 
+use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_proto::auth::{
+    Credential, NewCredential, PrincipalKind, SetCredentialsRequest, SignInRequest, credential,
+};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{MultipleLoginBehavior, ServiceParameters, resource};
 
-use crate::world::{World, reason, until};
+use crate::world::{World, pin, reason, until};
 
 fn minutes(number: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds: number * 60, nanos: 0 })
@@ -34,7 +38,7 @@ async fn xc_3_an_agent_has_his_own_lines_at_another_clusters_phone_until_either_
         let length = half.expire_time.unwrap().seconds - half.login_time.unwrap().seconds;
         assert!((35_999..=36_000).contains(&length), "{length}");
     }
-    assert_eq!(ids(at_home), [session.session_id.clone()]);
+    assert_eq!(ids(at_home), std::slice::from_ref(&session.session_id));
     assert_eq!(berlin.halves().await.1, 1);
 
     // The visiting side ends it: the home follows.
@@ -47,10 +51,39 @@ async fn xc_3_an_agent_has_his_own_lines_at_another_clusters_phone_until_either_
     paris.is_empty().await;
     berlin.is_empty().await;
     assert!(world["rome"].live().await.is_empty());
-    // A wrong PIN, and a user of nobody: one answer, and nothing is left.
+    // A user of nobody, as one with a wrong PIN: nothing is left.
     let nobody = paris.login("nobody.7", &paris.phone(0)).await.unwrap_err();
     assert_eq!(reason(&nobody), (ErrorReason::CredentialRefused, Some(2)));
     assert!(paris.halves().await.0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn xc_2_the_home_alone_proves_an_agent_and_the_visiting_cluster_keeps_nothing_to_do_so() {
+    let world = World::of(&["berlin", "paris"]).await;
+    let (berlin, paris) = (&world["berlin"], &world["paris"]);
+    let agent = berlin.user(0);
+    let session = paris.login(&agent, &paris.phone(0)).await.unwrap().session.unwrap();
+    paris.logout(&session.session_id).await.unwrap();
+    berlin.is_empty().await;
+    let sign_in = SignInRequest { name: agent.clone(), credential: pin() };
+    let abroad = AuthServiceClient::new(paris.channel()).sign_in(sign_in.clone()).await.unwrap_err();
+    assert_eq!(reason(&abroad).0, ErrorReason::CredentialRefused);
+    AuthServiceClient::new(berlin.channel()).sign_in(sign_in).await.unwrap();
+
+    // What is changed at home holds at once at the phone abroad.
+    let changed = Some(Credential { kind: Some(credential::Kind::Pin("50284".into())) });
+    let own = NewCredential {
+        name: agent.clone(),
+        principal_kind: PrincipalKind::User.into(),
+        credential: changed.clone(),
+        ..NewCredential::default()
+    };
+    let request = SetCredentialsRequest { credentials: vec![own], validate_only: false };
+    AuthServiceClient::new(berlin.link()).set_credentials(request).await.unwrap();
+    let old = paris.login(&agent, &paris.phone(0)).await.unwrap_err();
+    assert_eq!(reason(&old), (ErrorReason::CredentialRefused, Some(2)));
+    assert!(paris.halves().await.0.is_empty());
+    paris.login_with(&agent, &paris.phone(0), changed).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,14 +70,14 @@ async fn xc_4_after_random_faults_both_sides_have_the_same_sessions() {
             5 => Fault::Silent,
             _ => Fault::None,
         };
-        let proxy = if random.next_u32() % 2 == 0 { &to_berlin } else { &to_paris };
+        let proxy = if random.next_u32().is_multiple_of(2) { &to_berlin } else { &to_paris };
         proxy.set(fault);
         let who = u32::try_from(n % 2).unwrap();
         match paris.login(&berlin.user(who), &paris.phone(who)).await {
             Ok(made) => {
                 done += 1;
                 let session = made.session.unwrap().session_id;
-                let at = if random.next_u32() % 2 == 0 { paris } else { berlin };
+                let at = if random.next_u32().is_multiple_of(2) { paris } else { berlin };
                 let _ = at.logout(&session).await;
             }
             Err(_) => refused += 1,

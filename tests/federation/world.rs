@@ -198,7 +198,8 @@ impl Cluster {
         FederationServiceClient::new(self.endpoint().tls_config(tls).unwrap().connect_lazy())
     }
 
-    fn link(&self) -> Link {
+    /// A channel for the administrator.
+    pub(crate) fn link(&self) -> Link {
         let bearer = if self.admin.is_empty() { Bearer::none() } else { Bearer::token(&self.admin) };
         InterceptedService::new(self.channel(), bearer)
     }

@@ -168,7 +168,6 @@ impl Cluster {
             ca_file: file("SERVICES__TLS__CA_FILE"),
             certificate_file: file("SERVICES__TLS__CERTIFICATE_FILE"),
             key_file: file("SERVICES__TLS__KEY_FILE"),
-            ..CallTls::default()
         };
         let elsewhere = Elsewhere::new(&format!("https://{address}"), &tls, Duration::from_secs(1)).unwrap();
         elsewhere.channel("client", tasks).unwrap()

@@ -101,7 +101,7 @@ mod tests {
 
     /// A service that never answers.
     fn mute() -> Front {
-        let routes: Routes = axum::Router::new().fallback(|| std::future::pending::<()>()).into();
+        let routes: Routes = axum::Router::new().fallback(std::future::pending::<()>).into();
         let verifier = Arc::new(Verifier::new("nobody", "nobody", Arc::new(NoKeys)));
         let front = Front::default();
         front.open(CallerLayer::new(verifier, Arc::new(|| Timestamp::UNIX_EPOCH)).layer(routes));

@@ -145,7 +145,19 @@ impl Cluster {
         tokio::spawn(async move {
             Box::pin(serve(listeners, api, process, &serving, std::future::pending())).await.unwrap();
         });
+        cluster.begun().await;
         cluster
+    }
+
+    /// Waits until its services are there.
+    async fn begun(&self) {
+        let waiting = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(10));
+            while self.admin.clone().get_trust(wire::GetTrustRequest {}).await.is_err() {
+                ticks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
     }
 
     /// Shows a certificate of that authority from now on.

@@ -90,7 +90,11 @@ mod tests {
             assert!(page.contains(&format!("- `{name}`: ")), "{name} is not in the list");
         }
         assert!(page.contains("| `PHONE_OCCUPIED` | FAILED_PRECONDITION | 18 | no |"));
-        assert!(page.contains("- `PHONE_OCCUPIED`: `SessionService.Login`\n"));
+        assert!(
+            page.contains(
+                "- `PHONE_OCCUPIED`: `RoamingSessionService.BeginHomeHalf`, `SessionService.Login`\n"
+            )
+        );
         assert!(!page.contains("UNSPECIFIED"));
     }
 }

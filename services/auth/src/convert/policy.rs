@@ -83,9 +83,10 @@ pub(crate) fn policy_to_proto(policy: &CredentialPolicy) -> profile::CredentialP
 pub(crate) fn policy_for(
     request: proto::SetCredentialPolicyRequest,
 ) -> Result<(Vec<PrincipalName>, OwnPolicy), AuthError> {
-    let names = parsed(&request.names, MOST_NAMES)?;
+    let proto::SetCredentialPolicyRequest { names, credential_policy } = request;
+    let names = parsed(&names, MOST_NAMES)?;
     let mut wrong = Violations::new();
-    let policy = own_policy(&request.credential_policy.unwrap_or_default(), &mut wrong);
+    let policy = own_policy(&credential_policy.unwrap_or_default(), &mut wrong);
     let mut told = Violations::new();
     told.extend_under("credential_policy", wrong);
     told.none_or((names, policy)).map_err(AuthError::Invalid)
