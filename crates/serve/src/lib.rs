@@ -48,4 +48,4 @@ pub use server::{Outset, Process, ServeError, serve, serve_later};
 pub use tasks::Tasks;
 pub use tls::TlsError;
 pub use trust::{CertificateFacts, Expected, PeerDial, PeerDialError, PeerTrust, is_signed_by};
-pub use way::Way;
+pub use way::{Way, passed_on, within};

@@ -1,9 +1,13 @@
-//! What clients of services call through, wherever those are.
+//! What clients of services call through, wherever those are, and what they make of the answers.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use roamline_proto::error::ErrorReason;
+use roamline_proto::refusal::Refusal;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::{BoxError, Service};
@@ -52,4 +56,23 @@ impl Service<Request<Body>> for Way {
             }
         }
     }
+}
+
+/// A request to a service that is given up, here and there, when it has taken that long.
+pub fn within<M>(deadline: Duration, message: M) -> tonic::Request<M> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// What a service has refused, to be passed on to whoever it was asked for. `None` where its answer is no refusal of ours,
+/// and where something is wrong between services (a token, a scope), which is not the caller's affair.
+pub fn passed_on(status: &Status) -> Option<Refusal> {
+    let internal = [
+        ErrorReason::TokenMissing,
+        ErrorReason::TokenInvalid,
+        ErrorReason::ScopeMissing,
+        ErrorReason::Unspecified,
+    ];
+    Refusal::from_status(status).filter(|refusal| !internal.contains(&refusal.reason))
 }

@@ -8,12 +8,11 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use roamline_proto::auth::IssueServiceTokenRequest;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_serve::{Clock, Outset, Readiness, Tasks};
+use roamline_serve::{Clock, Outset, Readiness, Tasks, within};
 use roamline_token::{Bearer, TokenError, Verifier};
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tonic::Request;
 use tonic::transport::Channel;
 
 use crate::cli::Role;
@@ -144,11 +143,11 @@ impl ServicePass {
 
     async fn ask(&self) -> Result<Issued, String> {
         let secret = self.config.secret().map_err(|error| format!("{error:#}"))?;
-        let mut request = Request::new(IssueServiceTokenRequest {
+        let message = IssueServiceTokenRequest {
             service: self.role.name().into(),
             secret: secret.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default(),
-        });
-        request.set_timeout(ANSWER_WITHIN);
+        };
+        let request = within(ANSWER_WITHIN, message);
         let answer =
             tokio::time::timeout(ANSWER_WITHIN, self.auth.clone().issue_service_token(request)).await;
         let answer = answer.map_err(|_| format!("auth service: no answer within {ANSWER_WITHIN:?}"))?;

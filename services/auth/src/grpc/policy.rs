@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use roamline_domain::credential::CredentialPolicy;
 use roamline_proto::profile::GetServiceParametersRequest;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
-use roamline_serve::Way;
+use roamline_serve::{Way, within};
 use roamline_token::Bearer;
 use tonic::service::interceptor::InterceptedService;
 
@@ -29,8 +29,7 @@ impl GrpcPolicy {
 #[async_trait]
 impl PolicySource for GrpcPolicy {
     async fn policy(&self) -> Result<CredentialPolicy, PolicyUnknown> {
-        let mut request = tonic::Request::new(GetServiceParametersRequest {});
-        request.set_timeout(WITHIN);
+        let request = within(WITHIN, GetServiceParametersRequest {});
         let answer = self.0.clone().get_service_parameters(request).await;
         let answer = answer.map_err(|status| PolicyUnknown(status.message().to_owned()))?;
         let parameters = answer.into_inner().service_parameters.unwrap_or_default();

@@ -26,7 +26,7 @@ use roamline_proto::session::{
     TellRefusedLoginRequest, WatchSessionsRequest, WatchSessionsResponse, get_session_request,
     logout_request,
 };
-use roamline_serve::Way;
+use roamline_serve::{Way, passed_on, within};
 use roamline_token::Bearer;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
@@ -211,27 +211,11 @@ fn is_gone(refusal: &Refusal) -> bool {
     matches!(refusal.reason, ErrorReason::SessionNotFound | ErrorReason::NotLoggedIn)
 }
 
-fn within<M>(deadline: Duration, message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    request.set_timeout(deadline);
-    request
-}
-
-/// A service's refusal is passed on; what is no refusal of ours means that it cannot be had. What is wrong between
-/// services is not the caller's affair.
+/// A service's refusal is passed on; anything else means that it cannot be had.
 fn refused(service: &str, status: &Status) -> Refusal {
-    let internal = [
-        ErrorReason::TokenMissing,
-        ErrorReason::TokenInvalid,
-        ErrorReason::ScopeMissing,
-        ErrorReason::Unspecified,
-    ];
-    match Refusal::from_status(status) {
-        Some(refusal) if !internal.contains(&refusal.reason) => refusal,
-        _ => {
-            tracing::debug!(service, code = ?status.code(), message = status.message(), "another service failed");
-            Refusal::new(ErrorReason::ServiceUnavailable, format!("the {service} service does not answer"))
-                .with("service", service)
-        }
-    }
+    passed_on(status).unwrap_or_else(|| {
+        tracing::debug!(service, code = ?status.code(), message = status.message(), "another service failed");
+        Refusal::new(ErrorReason::ServiceUnavailable, format!("the {service} service does not answer"))
+            .with("service", service)
+    })
 }

@@ -17,7 +17,7 @@ use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{CallTls, Way};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 
 use crate::refusal;
 
@@ -132,7 +132,7 @@ impl Remote {
             capabilities: vec![Capability::UserFilter.into()],
         };
         let mut client = self.client.clone();
-        self.answer(within, client.hello(timed(message, within))).await
+        self.answer(within, client.hello(roamline_serve::within(within, message))).await
     }
 
     /// The filter of its users, with its etag.
@@ -141,7 +141,7 @@ impl Remote {
         within: Duration,
     ) -> Result<(String, Option<UserFilter>), Refusal> {
         let mut client = self.client.clone();
-        let message = timed(GetUserFilterRequest { etag: String::new() }, within);
+        let message = roamline_serve::within(within, GetUserFilterRequest { etag: String::new() });
         let answer = self.answer(within, client.get_user_filter(message)).await?;
         Ok((answer.etag, answer.filter))
     }
@@ -149,7 +149,7 @@ impl Remote {
     /// Whether a user is at home there.
     pub(crate) async fn is_home(&self, user: &str, within: Duration) -> Result<bool, Refusal> {
         let mut client = self.client.clone();
-        let message = timed(FindHomeRequest { user_id: user.to_owned() }, within);
+        let message = roamline_serve::within(within, FindHomeRequest { user_id: user.to_owned() });
         Ok(self.answer(within, client.find_home(message)).await?.is_home)
     }
 
@@ -160,14 +160,14 @@ impl Remote {
         within: Duration,
     ) -> Result<RemoteLoginResponse, Refusal> {
         let mut client = self.client.clone();
-        self.answer(within, client.remote_login(timed(message, within))).await
+        self.answer(within, client.remote_login(roamline_serve::within(within, message))).await
     }
 
     /// Tells of ended sessions.
     pub(crate) async fn logout(&self, sessions: &[SessionId], within: Duration) -> Result<(), Refusal> {
         let mut client = self.client.clone();
         let message = RemoteLogoutRequest { session_ids: texts(sessions) };
-        self.answer(within, client.remote_logout(timed(message, within))).await.map(|_| ())
+        self.answer(within, client.remote_logout(roamline_serve::within(within, message))).await.map(|_| ())
     }
 
     /// Those of the sessions that it does not have.
@@ -178,7 +178,7 @@ impl Remote {
     ) -> Result<BTreeSet<SessionId>, Refusal> {
         let mut client = self.client.clone();
         let message = ReconcileRequest { session_ids: texts(sessions) };
-        let answer = self.answer(within, client.reconcile(timed(message, within))).await?;
+        let answer = self.answer(within, client.reconcile(roamline_serve::within(within, message))).await?;
         Ok(answer.unknown_session_ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
@@ -219,10 +219,4 @@ impl Remote {
 
 fn texts(sessions: &[SessionId]) -> Vec<String> {
     sessions.iter().map(ToString::to_string).collect()
-}
-
-fn timed<M>(message: M, within: Duration) -> Request<M> {
-    let mut request = Request::new(message);
-    request.set_timeout(within);
-    request
 }

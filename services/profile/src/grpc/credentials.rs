@@ -7,9 +7,8 @@ use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{DeleteCredentialsRequest, PrincipalKind};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_serve::Way;
+use roamline_serve::{Way, within};
 use roamline_token::Bearer;
-use tonic::Request;
 use tonic::service::interceptor::InterceptedService;
 
 use crate::credentials::Credentials;
@@ -39,10 +38,8 @@ impl Credentials for GrpcCredentials {
     async fn remove(&self, users: &[String]) -> Result<(), Refusal> {
         for names in users.chunks(PAGE) {
             let kind = PrincipalKind::User.into();
-            let mut request =
-                Request::new(DeleteCredentialsRequest { names: names.to_vec(), principal_kind: kind });
-            request.set_timeout(DEADLINE);
-            if let Err(status) = self.client.clone().delete_credentials(request).await {
+            let message = DeleteCredentialsRequest { names: names.to_vec(), principal_kind: kind };
+            if let Err(status) = self.client.clone().delete_credentials(within(DEADLINE, message)).await {
                 tracing::warn!(%status, "the auth service has not deleted credentials");
                 let told =
                     "the auth service does not answer, so nobody is deleted whose credential would stay";

@@ -11,10 +11,10 @@ use roamline_proto::session::{
     GetSessionRequest, ListSessionsRequest, LogoutReason, LogoutRequest, Session, get_session_request,
     logout_request,
 };
-use roamline_serve::Way;
+use roamline_serve::{Way, within};
 use roamline_token::Bearer;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
-use tonic::{Request, Status};
 
 use crate::sessions::{Ending, Sessions, Worn};
 
@@ -44,7 +44,12 @@ impl Sessions for GrpcSessions {
         loop {
             let profile = profile.to_string();
             let request = ListSessionsRequest { page_size: PAGE, page_token, profile, ..Default::default() };
-            let answer = self.client.clone().list_sessions(within(request)).await.map_err(|s| refused(&s))?;
+            let answer = self
+                .client
+                .clone()
+                .list_sessions(within(DEADLINE, request))
+                .await
+                .map_err(|s| refused(&s))?;
             let page = answer.into_inner();
             found.extend(page.sessions.into_iter().map(worn));
             if page.next_page_token.is_empty() {
@@ -56,7 +61,7 @@ impl Sessions for GrpcSessions {
 
     async fn at(&self, phone: &PhoneName) -> Result<Option<Worn>, Refusal> {
         let target = Some(get_session_request::Target::Phone(phone.to_string()));
-        match self.client.clone().get_session(within(GetSessionRequest { target })).await {
+        match self.client.clone().get_session(within(DEADLINE, GetSessionRequest { target })).await {
             Ok(answer) => Ok(answer.into_inner().session.map(worn)),
             Err(status) if is(&status, &[ErrorReason::NotLoggedIn, ErrorReason::SessionNotFound]) => Ok(None),
             Err(status) => Err(refused(&status)),
@@ -70,7 +75,7 @@ impl Sessions for GrpcSessions {
         };
         let target = Some(logout_request::Target::SessionId(session.session_id.clone()));
         let request = LogoutRequest { target, reason: reason.into(), ..Default::default() };
-        match self.client.clone().logout(within(request)).await {
+        match self.client.clone().logout(within(DEADLINE, request)).await {
             Ok(_) => Ok(()),
             Err(status) if is(&status, &[ErrorReason::NotLoggedIn, ErrorReason::SessionNotFound]) => Ok(()),
             Err(status) => Err(refused(&status)),
@@ -80,12 +85,6 @@ impl Sessions for GrpcSessions {
 
 fn worn(session: Session) -> Worn {
     Worn { session_id: session.session_id, user_id: session.user_id, phone: session.phone }
-}
-
-fn within<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(DEADLINE);
-    request
 }
 
 fn is(status: &Status, reasons: &[ErrorReason]) -> bool {

@@ -27,10 +27,10 @@ use roamline_proto::profile::{
     SetDoNotDisturbRequest,
 };
 use roamline_proto::refusal::Refusal;
-use roamline_serve::Way;
+use roamline_serve::{Way, passed_on, within};
 use roamline_token::Bearer;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
-use tonic::{Request, Status};
 
 use crate::convert;
 use crate::peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared, RoamAsk, Roamed};
@@ -213,28 +213,12 @@ impl Peers for GrpcPeers {
     }
 }
 
-fn within<M>(deadline: Duration, message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    request.set_timeout(deadline);
-    request
-}
-
-/// A peer's refusal is passed on; what is no refusal of ours means that the peer cannot be had. What is wrong between
-/// services (a token, a scope) is not the caller's affair.
+/// A peer's refusal is passed on; anything else means that the peer cannot be had.
 fn refused(service: &str, status: &Status) -> Refusal {
-    let internal = [
-        ErrorReason::TokenMissing,
-        ErrorReason::TokenInvalid,
-        ErrorReason::ScopeMissing,
-        ErrorReason::Unspecified,
-    ];
-    match Refusal::from_status(status) {
-        Some(refusal) if !internal.contains(&refusal.reason) => refusal,
-        _ => {
-            tracing::error!(service, code = ?status.code(), message = status.message(), "another service failed");
-            unavailable(service, status)
-        }
-    }
+    passed_on(status).unwrap_or_else(|| {
+        tracing::error!(service, code = ?status.code(), message = status.message(), "another service failed");
+        unavailable(service, status)
+    })
 }
 
 fn unavailable(service: &str, status: &Status) -> Refusal {
