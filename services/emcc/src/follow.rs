@@ -26,6 +26,9 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
     let mut resume = String::new();
     loop {
         ticks.tick().await;
+        if !inner.may_have_halves().await {
+            continue;
+        }
         if let Err(refused) = inner.follow(&mut resume).await {
             tracing::debug!(reason = refused.message, "the watch of sessions broke off");
             if matches!(refused.reason, ErrorReason::ResumeTokenTooOld | ErrorReason::ResumeTokenInvalid) {
@@ -36,6 +39,17 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
 }
 
 impl Inner {
+    /// Whether sessions of this cluster have other halves, or may come to have them: where nobody takes part, nothing is
+    /// asked of the store for each login.
+    async fn may_have_halves(&self) -> bool {
+        if self.recalled.load().parameters.activated {
+            return true;
+        }
+        let one = HalfQuery { live: Some(true), limit: 1, ..HalfQuery::default() };
+        // A store that does not answer is asked again.
+        self.store.halves(&one).await.is_ok_and(|halves| !halves.is_empty())
+    }
+
     async fn follow(&self, resume: &mut String) -> Result<(), Refusal> {
         let mut stream = self.local.watch(resume.clone()).await?;
         let mut live = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roamline_domain::emcc::half::{GRACE, to_end};
+use roamline_domain::emcc::half::{GRACE, REMEMBER_FOR, to_end};
 use roamline_domain::{ClusterId, SessionId};
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::HalfQuery;
@@ -33,6 +33,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
         if due {
             last = Some(Instant::now());
             inner.note_failure(inner.check_new(every).await);
+            inner.note_failure(inner.forget().await);
         }
         for cluster in clusters {
             inner.note_failure(inner.reconcile(&cluster).await);
@@ -76,6 +77,12 @@ impl Inner {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Forgets halves whose end both sides have known for long.
+    async fn forget(&self) -> Result<(), Refusal> {
+        let Ok(before) = self.clock.now().checked_sub(REMEMBER_FOR) else { return Ok(()) };
+        self.store.forget_halves(before).await.map_err(|error| refusal::store(&error))
     }
 
     /// Halves that were begun a while ago, and whose session never was: who began them has crashed in between.

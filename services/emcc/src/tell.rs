@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roamline_domain::emcc::half::REMEMBER_FOR;
 use roamline_domain::{ClusterId, SessionId};
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::HalfQuery;
@@ -32,7 +31,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
 }
 
 impl Inner {
-    /// Tells each peer that can be reached of what has ended here, and forgets what both have known for long.
+    /// Tells each peer that can be reached of what has ended here.
     async fn tell_ends(&self) -> Result<(), Refusal> {
         let store = |error| refusal::store(&error);
         let untold = HalfQuery { live: Some(false), limit: AT_ONCE, ..HalfQuery::default() };
@@ -53,10 +52,6 @@ impl Inner {
         let telling = ends.into_iter().map(|(cluster, sessions)| self.tell_peer(cluster, sessions));
         for told in futures::future::join_all(telling).await {
             told?;
-        }
-        let long_ago = self.clock.now().checked_sub(REMEMBER_FOR);
-        if let Ok(before) = long_ago {
-            self.store.forget_halves(before).await.map_err(store)?;
         }
         Ok(())
     }

@@ -28,6 +28,10 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
     let mut last: Option<Instant> = None;
     loop {
         ticks.tick().await;
+        // Nobody is told of it before.
+        if !inner.recalled.load().parameters.activated {
+            continue;
+        }
         // A directory that is being furnished is looked at again soon.
         let is_empty = inner.own_filter.load().as_ref().is_none_or(|own| own.users.is_empty());
         if !is_empty && last.is_some_and(|last| last.elapsed() < every) {
