@@ -50,7 +50,7 @@ async fn begin(
 
     let channel = addresses.inside.channel();
     let auth = parts::auth(config, &stores, &options.cluster_id, outset).await?;
-    administrator::ensure(&data, &auth, &addresses.api).await?;
+    administrator::provide(&config.administrator, Some(&data), &auth, &addresses.api).await?;
     let bearer = |service: &str| parts::signed(&auth, service, outset);
     parts::obey_policy(&auth, channel.clone(), &bearer("auth"), outset);
     let mut api = Api::new();
