@@ -176,7 +176,7 @@
 - name: {{ .folder }}
   secret:
     secretName: {{ .secret }}
-    defaultMode: 0440
+    defaultMode: 288  # 0440
     items:
       {{- range $key, $path := .items }}
       - key: {{ $key }}
