@@ -1,9 +1,10 @@
-//! The chores of the project: `cargo xtask test`, `layers`, `deny`, `advisories`, `gen`, `check`, `baseline`. Each prints
-//! what it does and ends with a status other than 0 when something is wrong.
+//! The chores of the project: `cargo xtask test`, `layers`, `deny`, `advisories`, `gen`, `check`, `chart`,
+//! `baseline`. Each prints what it does and ends with a status other than 0 when something is wrong.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod baseline;
+mod chart;
 mod deny;
 mod layers;
 mod prerequisites;
@@ -43,6 +44,8 @@ enum Chore {
     Gen,
     /// Compare the generated references with what they are made from, and see that every rule has its place and its test
     Check,
+    /// Render the chart for old and new Kubernetes, and see that all of it is valid, safe, and what the server takes
+    Chart,
     /// Accept today's protos as what `buf breaking` compares with
     Baseline,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Advisories => deny::advisories(&workspace, &prerequisites::deny(&workspace)?),
         Chore::Gen => reference::write(&workspace),
         Chore::Check => reference::check(&workspace),
+        Chore::Chart => chart::run(&workspace, &prerequisites::chart::install(&workspace)?),
         Chore::Baseline => baseline::write(&workspace),
     });
     match done {

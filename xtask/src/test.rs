@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{deny, layers, prerequisites, reference};
+use crate::{chart, deny, layers, prerequisites, reference};
 
 /// The file that `buf breaking` compares with, below `proto/`.
 pub(crate) const BASELINE: &str = "baseline.binpb";
@@ -29,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace, full: bool) -> Result<()> {
     steps.run("layers", || layers::run(workspace))?;
     if let Some(tools) = tools {
         steps.run("deny", || deny::run(workspace, &tools.deny))?;
+        steps.run("chart", || chart::run(workspace, &tools.chart))?;
         let proto = workspace.root.join("proto");
         let buf = |words: &[&str]| step::run(Command::new(&tools.buf).current_dir(&proto).args(words));
         steps.run("buf format", || buf(&["format", "-d", "--exit-code"]))?;

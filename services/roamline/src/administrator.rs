@@ -6,6 +6,7 @@ use roamline_domain::PrincipalName;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::config::AdministratorConfig;
 use crate::data_dir::DataDir;
 
 /// The file in the data directory.
@@ -19,6 +20,30 @@ struct AdminFile {
     password: String,
 }
 
+/// Sees to it that there is an administrator: with the password that the configuration gives, or with one that is made up
+/// and written to the file, where there is a data directory to write it to.
+///
+/// # Errors
+/// When a file cannot be read or written, or the store fails.
+pub(crate) async fn provide(
+    config: &AdministratorConfig,
+    data: Option<&DataDir>,
+    auth: &Auth,
+    server: &str,
+) -> anyhow::Result<()> {
+    match (config.password()?, data) {
+        (Some(password), _) => {
+            let made = auth.ensure_administrator(&NAME.parse()?, &password).await;
+            if made.context("the administrator cannot be created")? {
+                tracing::info!("the administrator is made, with the password in administrator.password_file");
+            }
+            Ok(())
+        }
+        (None, Some(data)) => ensure(data, auth, server).await,
+        (None, None) => Ok(()),
+    }
+}
+
 /// Sees to it that there is an administrator and that the file names him and the server's address. The file is
 /// written before the credential is: a crash in between leaves a password that nobody has yet, and the next start
 /// gives it to the administrator. Where another server on the same store has made him, his password is unknown here, and
@@ -26,7 +51,7 @@ struct AdminFile {
 ///
 /// # Errors
 /// When the file cannot be read or written, or the store fails.
-pub(crate) async fn ensure(data: &DataDir, auth: &Auth, server: &str) -> anyhow::Result<()> {
+async fn ensure(data: &DataDir, auth: &Auth, server: &str) -> anyhow::Result<()> {
     let path = data.path().join(FILE);
     let known = match std::fs::read_to_string(&path) {
         Ok(text) => toml::from_str::<AdminFile>(&text).ok(),

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::services::ServicesConfig;
 
+/// An administrator's password that could be guessed is none.
+const LEAST_OF_A_PASSWORD: usize = 12;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +32,7 @@ pub(crate) struct Config {
     pub session: SessionConfig,
     pub emcc: EmccConfig,
     pub services: ServicesConfig,
+    pub administrator: AdministratorConfig,
     pub log: LogConfig,
 }
 
@@ -159,6 +163,33 @@ impl Default for RedisDurabilityConfig {
     }
 }
 
+/// The first administrator, `admin`: who he is before anybody can sign in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AdministratorConfig {
+    /// A file with the password that he is made with. It is not looked at once he is there. Without it one is made up, and
+    /// written to `admin.toml` in the data directory.
+    pub password_file: PathBuf,
+}
+
+impl AdministratorConfig {
+    /// The password, if it is given.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds fewer than 12 characters.
+    pub(crate) fn password(&self) -> anyhow::Result<Option<SecretString>> {
+        let password = Secret::default().or_in("administrator.password", &self.password_file)?;
+        let length = password.as_ref().map(|password| password.expose_secret().chars().count());
+        if length.is_some_and(|length| length < LEAST_OF_A_PASSWORD) {
+            bail!(
+                "administrator.password_file: {} holds fewer than {LEAST_OF_A_PASSWORD} characters",
+                self.password_file.display()
+            );
+        }
+        Ok(password)
+    }
+}
+
 /// Who brings the tables up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -261,5 +292,36 @@ mod tests {
         assert_eq!(store.migrate, Some(Migrate::Auto));
         let written = toml::to_string(&store).unwrap();
         assert!(!format!("{store:?} {written}").contains("s3cret"), "{store:?} {written}");
+    }
+
+    #[test]
+    fn an_administrators_password_is_read_and_must_not_be_short() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = AdministratorConfig { password_file: folder.path().join("password") };
+        assert!(AdministratorConfig::default().password().unwrap().is_none());
+        let refused = config.password().unwrap_err().to_string();
+        assert!(
+            refused.contains("administrator.password_file") && refused.contains("cannot be read"),
+            "{refused}"
+        );
+        std::fs::write(&config.password_file, "s3cret\n").unwrap();
+        let refused = config.password().unwrap_err().to_string();
+        assert!(refused.contains("fewer than 12") && !refused.contains("s3cret"), "{refused}");
+        std::fs::write(&config.password_file, "twelve chars\n").unwrap();
+        assert_eq!(config.password().unwrap().unwrap().expose_secret(), "twelve chars");
+    }
+
+    /// The reference of the configuration, from which the chart's is made. `cargo xtask gen` sets the variable, and has it
+    /// written instead.
+    #[test]
+    fn the_schema_is_the_one_that_is_kept() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/configuration.schema.json");
+        let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        if std::env::var_os("ROAMLINE_WRITE_REFERENCE").is_some() {
+            std::fs::write(&path, format!("{schema:#}\n")).unwrap();
+        }
+        let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert!(kept == schema, "{} is out of date: run `cargo xtask gen`", path.display());
     }
 }

@@ -100,6 +100,7 @@ fn configure(command: Command) -> anyhow::Result<(Config, Work)> {
     let work = match command {
         Command::Up(options) => {
             let sessions = Sessions::new(&config.redis)?;
+            config.administrator.password()?;
             Work::Up(options, Places { sessions, ..places })
         }
         Command::Serve(options) => {

@@ -29,6 +29,9 @@ pub(crate) fn needs(role: Role, config: &Config, places: Places) -> anyhow::Resu
         "store.url is not set: services that run apart keep everything in one PostgreSQL; SQLite is for `roamline up`"
     );
     let called = Called::by(role, &config.services)?;
+    if role == Role::Auth {
+        config.administrator.password()?;
+    }
     let sessions = match role {
         Role::Auth | Role::Profile | Role::Emcc => None,
         Role::Session => {
@@ -53,10 +56,8 @@ pub(crate) async fn run(
     called: &Called,
 ) -> anyhow::Result<()> {
     // The administrator's file is written there, and nothing else.
-    let data = match options.role {
-        Role::Auth => Some(DataDir::take(&places.data)?),
-        Role::Profile | Role::Session | Role::Emcc => None,
-    };
+    let writes = options.role == Role::Auth && config.administrator.password()?.is_none();
+    let data = writes.then(|| DataDir::take(&places.data)).transpose()?;
     let listeners = Listeners::bind(options.listen(), options.admin_listen()).await?;
     let begin = |start| begin(options, config, places, called, data, start);
     Box::pin(live(listeners, &config.server, begin)).await
@@ -118,9 +119,8 @@ impl Part<'_> {
     async fn auth(&self, data: Option<&DataDir>, profile: Channel) -> anyhow::Result<(Api, Verifier)> {
         let outset = &self.start.outset;
         let auth = parts::auth(self.config, self.stores, &self.options.cluster_id, outset).await?;
-        if let Some(data) = data {
-            administrator::ensure(data, &auth, &self.start.addresses.api).await?;
-        }
+        let config = &self.config.administrator;
+        administrator::provide(config, data, &auth, &self.start.addresses.api).await?;
         let bearer = parts::signed(&auth, Role::Auth.name(), outset);
         parts::obey_policy(&auth, profile.into(), &bearer, outset);
         let mut api = Api::new();

@@ -58,7 +58,7 @@ pub(crate) async fn begin(
 
     let way = Way::from(addresses.inside.clone());
     let auth = parts::auth(config, &stores, &options.cluster_id, outset).await?;
-    administrator::ensure(&data, &auth, &addresses.api).await?;
+    administrator::provide(&config.administrator, Some(&data), &auth, &addresses.api).await?;
     let bearer = |service: &str| parts::signed(&auth, service, outset);
     parts::obey_policy(&auth, way.clone(), &bearer("auth"), outset);
     let mut api = Api::new();
