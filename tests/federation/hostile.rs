@@ -118,6 +118,15 @@ async fn xc_10_who_is_no_peer_is_told_nothing() {
         let status = berlin.federation(&bad).find_home(ask.clone()).await.unwrap_err();
         assert!(roamline_proto::refusal::Refusal::from_status(&status).is_none(), "{status:?}");
     }
+    // All of it stands in the audit trail (EV-1).
+    crate::world::until("the trail has who was refused", async || {
+        let bodies = berlin.refused_peers().await;
+        let has = |words: &[&str]| bodies.iter().any(|body| words.iter().all(|word| body.contains(word)));
+        has(&["PEER_NOT_PROVEN", "FindHome", "127.0.0.1"])
+            && has(&["VISITING_CLUSTER_UNKNOWN", "nowhere", "FindHome"])
+            && has(&["PEER_NOT_PROVEN", "paris", "certificate"])
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,9 +22,11 @@ use roamline_proto::profile::{
     User, UserDeviceProfile, phone, resource,
 };
 use roamline_proto::refusal::Refusal;
+use roamline_proto::session::audit_service_client::AuditServiceClient;
 use roamline_proto::session::session_service_client::SessionServiceClient;
 use roamline_proto::session::{
-    ListSessionsRequest, LoginRequest, LoginResponse, LogoutRequest, Session, logout_request,
+    AuditFilter, AuditKind, ListAuditRecordsRequest, ListSessionsRequest, LoginRequest, LoginResponse,
+    LogoutRequest, Session, logout_request,
 };
 use roamline_token::Bearer;
 use tempfile::TempDir;
@@ -212,6 +214,20 @@ impl Cluster {
     /// The session service, as the administrator.
     pub(crate) fn sessions(&self) -> Sessions {
         SessionServiceClient::new(self.link())
+    }
+
+    /// What the audit trail says of other clusters that were refused.
+    pub(crate) async fn refused_peers(&self) -> Vec<String> {
+        let filter = AuditFilter { kinds: vec![AuditKind::PeerRefused.into()], ..Default::default() };
+        let request = ListAuditRecordsRequest { filter: Some(filter), ..Default::default() };
+        let listed = AuditServiceClient::new(self.link()).list_audit_records(request).await;
+        listed
+            .expect("the trail is read")
+            .into_inner()
+            .records
+            .into_iter()
+            .map(|record| record.body)
+            .collect()
     }
 
     /// The directory, as the administrator.

@@ -34,6 +34,10 @@ pub enum AuditKind {
     LoginKept,
     /// A refresh token was used again after it had been spent; the sign-in was ended.
     RefreshTokenReused,
+    /// Requests of another cluster were refused, or a certificate that names one (XC-10).
+    PeerRefused,
+    /// Which other clusters are known, or how they are believed, has changed (XC-10).
+    PeerChanged,
 }
 
 /// A SHA-256.

@@ -8,8 +8,8 @@ mod sessions;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
@@ -30,6 +30,9 @@ pub use dial::{Expected, PeerDial, PeerDialError, is_signed_by};
 pub use facts::CertificateFacts;
 pub(crate) use sessions::Sessions;
 
+/// Certificates that were not believed and that nobody has asked for yet; more are forgotten.
+const MOST_DISBELIEVED: usize = 1000;
+
 /// Believes certificates of one peer; `None` where its authorities cannot be used, and nobody is it.
 type Believes = Option<Arc<dyn ClientCertVerifier>>;
 
@@ -42,6 +45,7 @@ struct Inner {
     peers: ArcSwap<Peers>,
     /// Grows with each change: what was believed before is asked again.
     generation: AtomicU64,
+    disbelieved: Mutex<Vec<(String, String)>>,
 }
 
 #[derive(Default)]
@@ -68,6 +72,18 @@ impl PeerTrust {
     /// Whether there are any.
     pub fn is_empty(&self) -> bool {
         self.0.peers.load().by_id.is_empty()
+    }
+
+    /// The certificates with a SPIFFE id that were not believed since the last call: the id of each, and why.
+    pub fn take_disbelieved(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.0.disbelieved.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn disbelieve(&self, id: &str, why: &Error) {
+        let mut disbelieved = self.0.disbelieved.lock().unwrap_or_else(PoisonError::into_inner);
+        if disbelieved.len() < MOST_DISBELIEVED {
+            disbelieved.push((id.to_owned(), why.to_string()));
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -138,12 +154,19 @@ impl ClientCertVerifier for Beside {
     ) -> Result<ClientCertVerified, Error> {
         let unknown = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let peers = self.peers.0.peers.load();
-        let believes = match PeerIdentity::of(end_entity) {
-            Some(PeerIdentity::Spiffe(id)) => peers.by_id.get(&*id),
+        let id = match PeerIdentity::of(end_entity) {
+            Some(PeerIdentity::Spiffe(id)) => Some(id),
             _ => None,
         };
-        let verifier = believes.map_or(self.configured.as_ref(), Option::as_ref).ok_or_else(unknown)?;
-        verifier.verify_client_cert(end_entity, intermediates, now)
+        let believes = id.as_ref().and_then(|id| peers.by_id.get(&**id));
+        let verifier = believes.map_or(self.configured.as_ref(), Option::as_ref);
+        let verified = verifier
+            .ok_or_else(unknown)
+            .and_then(|verifier| verifier.verify_client_cert(end_entity, intermediates, now));
+        if let (Some(id), Err(why)) = (&id, &verified) {
+            self.peers.disbelieve(id, why);
+        }
+        verified
     }
 
     fn verify_tls12_signature(

@@ -10,6 +10,7 @@ pub mod directory;
 mod error;
 pub mod federation;
 pub mod import;
+mod own_record;
 mod recall;
 pub mod session;
 pub mod token;
@@ -23,6 +24,7 @@ pub use directory::{Change, Cursor, DirectoryError, DirectoryStore, Expect, List
 pub use error::StoreError;
 pub use federation::FederationStore;
 pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
+pub use own_record::OwnRecord;
 pub use recall::{Found, Recall};
 pub use session::{
     About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, PLACES_SKIPPED, Reply, Sequence,

@@ -5,6 +5,7 @@
 //! messages at once, and by comparison at an interval where a message was lost. The halves are written down before they
 //! begin, so that no crash leaves one alone.
 
+mod audit;
 mod config;
 mod convert;
 mod find;
@@ -27,18 +28,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use roamline_domain::ClusterId;
 use roamline_serve::{Api, Clock, Ids, Tasks};
-use roamline_store::FederationStore;
+use roamline_store::{AuditStore, FederationStore};
 use tokio::sync::Notify;
 
 pub use config::EmccConfig;
 pub use grpc::{Local, Neighbours};
 pub use trust::{Trust, TrustConfig};
 
+use audit::Audit;
 use find::Found;
 use identity::Gates;
 use peers::Peers;
 use settings::Recalled;
 use users::OwnFilter;
+
+/// What the emcc service keeps, and the audit trail that it adds to.
+pub trait EmccStore: FederationStore + AuditStore {}
+
+impl<T: FederationStore + AuditStore> EmccStore for T {}
 
 /// The emcc service of a cluster.
 #[derive(Clone)]
@@ -50,6 +57,7 @@ pub(crate) struct Inner {
     cluster: ClusterId,
     config: EmccConfig,
     store: Arc<dyn FederationStore>,
+    audit: Arc<Audit>,
     local: Local,
     neighbours: Neighbours,
     clock: Clock,
@@ -78,13 +86,15 @@ impl Emcc {
     pub fn start(
         config: EmccConfig,
         cluster: ClusterId,
-        store: Arc<dyn FederationStore>,
+        store: Arc<dyn EmccStore>,
         (local, neighbours): (Local, Neighbours),
         clock: Clock,
         ids: Ids,
         tasks: &Tasks,
     ) -> Self {
+        let audit = Arc::new(Audit::new(store.clone(), clock.clone()));
         let inner = Arc::new(Inner {
+            audit: Arc::clone(&audit),
             gates: Gates::new(config.max_requests_per_peer),
             cluster,
             config,
@@ -102,6 +112,7 @@ impl Emcc {
             soon: Mutex::default(),
         });
         let stopping = tasks.stopping();
+        tasks.spawn("refusals of clusters", audit::run(audit, stopping.clone()));
         macro_rules! begin {
             ($($name:literal: $work:path),+ $(,)?) => {
                 $(

@@ -34,10 +34,11 @@ pub(crate) struct Peer {
     filter: ArcSwapOption<Kept>,
 }
 
-/// A filter with its etag, and when it was got.
+/// A filter with its etag, and when it was last found to be the peer's.
+#[derive(Clone)]
 struct Kept {
     etag: String,
-    filter: UserFilter,
+    filter: Arc<UserFilter>,
     at: Timestamp,
 }
 
@@ -222,10 +223,20 @@ impl Inner {
             return peer.filter.store(None);
         }
         let Ok(link) = &peer.link else { return };
-        let Ok((etag, Some(filter))) = link.user_filter(self.config.login_within()).await else { return };
-        let read = UserFilter::read(filter.algorithm, filter.salt, filter.hashes, filter.bits, filter.users);
+        let before = peer.filter.load_full();
+        let known = before.as_ref().map(|kept| kept.etag.clone()).unwrap_or_default();
+        let Ok((etag, got)) = link.user_filter(known, self.config.login_within()).await else { return };
+        let Some(got) = got else {
+            // It is the one that we have.
+            let kept = before.filter(|kept| kept.etag == etag);
+            let kept = kept.map(|kept| Arc::new(Kept { at: now, ..Kept::clone(&kept) }));
+            return peer.filter.store(kept);
+        };
+        let read = UserFilter::read(got.algorithm, got.salt, got.hashes, got.bits, got.users);
         match read {
-            Ok(filter) => peer.filter.store(Some(Arc::new(Kept { etag, filter, at: now }))),
+            Ok(filter) => {
+                peer.filter.store(Some(Arc::new(Kept { etag, filter: Arc::new(filter), at: now })));
+            }
             Err(error) => {
                 tracing::warn!(peer = %peer.remote.cluster, %error, "its filter of users is not used");
                 peer.filter.store(None);

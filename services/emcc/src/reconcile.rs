@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use roamline_domain::emcc::half::{GRACE, REMEMBER_FOR, to_end};
 use roamline_domain::{ClusterId, SessionId};
@@ -15,6 +16,8 @@ use crate::{Inner, refusal};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PAGE: u32 = 1000;
+/// Peers that are compared with at once.
+const AT_ONCE: usize = 16;
 
 /// Compares without end.
 pub(crate) async fn run(inner: &Arc<Inner>) {
@@ -35,9 +38,11 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
             inner.note_failure(inner.check_new(every).await);
             inner.note_failure(inner.forget().await);
         }
-        for cluster in clusters {
+        // One that is slow keeps no other waiting.
+        let compared = futures::stream::iter(clusters).map(|cluster| async move {
             inner.note_failure(inner.reconcile(&cluster).await);
-        }
+        });
+        compared.buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 }
 

@@ -28,7 +28,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::{EmccConfig, grpc, refusal};
+use crate::audit::{self, Audit};
+use crate::{EmccConfig, EmccStore, grpc, refusal};
 
 pub(crate) use invite::state_of;
 pub(crate) use own::Own;
@@ -86,6 +87,7 @@ pub(crate) struct Service {
     tls: CallTls,
     cluster: ClusterId,
     store: Arc<dyn FederationStore>,
+    pub(crate) audit: Arc<Audit>,
     clock: Clock,
     ids: Ids,
     peers: PeerTrust,
@@ -113,13 +115,15 @@ impl Trust {
     pub fn start(
         config: &EmccConfig,
         cluster: ClusterId,
-        store: Arc<dyn FederationStore>,
+        store: Arc<dyn EmccStore>,
         clock: Clock,
         ids: Ids,
         peers: PeerTrust,
         tasks: &Tasks,
     ) -> Self {
+        let audit = Arc::new(Audit::new(store.clone(), clock.clone()));
         let service = Arc::new(Service {
+            audit: Arc::clone(&audit),
             config: config.trust.clone(),
             tls: config.tls.clone(),
             cluster,
@@ -132,6 +136,7 @@ impl Trust {
             said: Mutex::default(),
             door: Semaphore::new(USES_AT_ONCE),
         });
+        tasks.spawn("refusals of trust", audit::run(audit, tasks.stopping()));
         let (working, stopping) = (Arc::clone(&service), tasks.stopping());
         tasks.spawn("trust in other clusters", async move {
             let _: Option<()> = stopping.run_until_cancelled(refresh::run(&working)).await;
@@ -146,6 +151,16 @@ impl Trust {
 }
 
 impl Service {
+    /// Notes the certificates that named a remote cluster and were not believed.
+    fn note_disbelieved(&self) {
+        let (found, remotes) = (self.peers.take_disbelieved(), self.remotes.load());
+        for (id, why) in found {
+            if remotes.iter().any(|(remote, _)| remote.spiffe_id == id) {
+                self.audit.disbelieved(id, why);
+            }
+        }
+    }
+
     fn heard(&self) -> MutexGuard<'_, BTreeMap<ClusterId, Heard>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use roamline_domain::audit::AuditKind;
 use roamline_emcc::{EmccConfig, Trust, TrustConfig};
 use roamline_proto::auth::{JsonWebKey, PrincipalKind};
 use roamline_proto::emcc::trust_exchange_service_client::TrustExchangeServiceClient;
@@ -30,7 +31,9 @@ use roamline_serve::{
 };
 use roamline_store::federation::{FederationStore, From, Setting, SettingKind};
 use roamline_store::memory::MemoryStore;
+use roamline_store::{AuditQuery, AuditStore};
 use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scopes_of};
+use serde_json::Value;
 use tempfile::TempDir;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -201,6 +204,17 @@ impl Cluster {
         answer(self.admin.clone().refresh_trust(request).await)
     }
 
+    /// What the audit trail says of changes, in their order: cluster, what was changed, by whom.
+    async fn changes(&self) -> Vec<[String; 3]> {
+        let query = AuditQuery { kinds: vec![AuditKind::PeerChanged], ..AuditQuery::default() };
+        let records = AuditStore::records(&*self.store, &query, 0, 100).await.unwrap();
+        let bodies = records.iter().map(|record| serde_json::from_str::<Value>(&record.body).unwrap());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        bodies
+            .map(|body| [text(&body["peer"]), text(&body["change"]), text(&body["actor"]["name"])])
+            .collect()
+    }
+
     /// What is kept of others: cluster, SPIFFE id, whether logins are shared.
     async fn remotes(&self) -> BTreeMap<String, (String, bool)> {
         let remotes = self.store.settings().await.unwrap().into_iter().filter_map(|stored| {
@@ -279,6 +293,10 @@ async fn xc_10_two_clusters_come_to_know_each_other_by_an_invitation() {
     assert_eq!((kept.created_by.as_str(), kept.refusals), ("admin", 0));
     assert_eq!(reason(hamburg.accept(&invited.token).await), ErrorReason::ResourceExists);
     assert_eq!(reason(berlin.invite("hamburg").await), ErrorReason::ResourceExists);
+    let told = |what: [&str; 3]| what.map(String::from);
+    let changes = [told(["hamburg", "invited", "admin"]), told(["hamburg", "let in by an invitation", ""])];
+    assert_eq!(berlin.changes().await, changes, "EV-1");
+    assert_eq!(hamburg.changes().await, [told(["berlin", "invitation accepted", "admin"])], "EV-1");
     berlin.stop().await;
     hamburg.stop().await;
 }

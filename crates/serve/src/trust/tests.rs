@@ -51,8 +51,13 @@ fn xc_10_a_peer_is_believed_by_its_own_authorities_alone() {
     assert!(believes(&both, &berlin.sign(BERLIN)) && believes(&both, &hamburg.sign(HAMBURG)));
     assert!(!believes(&both, &hamburg.sign(BERLIN)) && !believes(&both, &house.sign(BERLIN)));
     assert!(!believes(&both, &hamburg.sign(GATEWAY)) && believes(&both, &house.sign(GATEWAY)));
+    let ids: Vec<_> = trust.take_disbelieved().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, [BERLIN, BERLIN, BERLIN, GATEWAY]);
     trust.obey(peers([(BERLIN, &berlin.pem)]));
     assert!(!believes(&both, &hamburg.sign(HAMBURG)));
+    assert!(
+        matches!(&trust.take_disbelieved()[..], [(id, why)] if id == HAMBURG && why.contains("certificate"))
+    );
 }
 
 #[test]

@@ -95,9 +95,8 @@ impl Mapping {
         let config = &*self.config;
         let named = claims.get(&config.user_claim)?.as_str()?;
         // Anybody may have given himself an address that nobody has verified.
-        let unverified =
-            |claim: &Value| !matches!(claim, Value::Bool(true)) && claim.as_str() != Some("true");
-        if config.user_claim == "email" && claims.get("email_verified").is_some_and(unverified) {
+        let verified = |claim: &Value| matches!(claim, Value::Bool(true)) || claim.as_str() == Some("true");
+        if config.user_claim == "email" && !claims.get("email_verified").is_some_and(verified) {
             return None;
         }
         let folded = named.to_ascii_lowercase();

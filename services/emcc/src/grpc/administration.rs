@@ -9,6 +9,7 @@ use roamline_proto::emcc::federation_administration_service_server::FederationAd
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::{Changed, From, HalfQuery, Setting, SettingKind};
+use roamline_token::Caller;
 use tonic::{Request, Response, Status};
 
 use crate::{Inner, convert, refusal};
@@ -17,14 +18,36 @@ pub(crate) struct Handler(pub Arc<Inner>);
 
 type Answer<T> = Result<Response<T>, Status>;
 
+/// Who has changed something, and from where.
+struct By {
+    name: String,
+    from: String,
+}
+
+impl By {
+    fn of<T>(request: &Request<T>) -> Self {
+        let caller = Caller::of(request);
+        let from = caller.source.map(|source| source.ip().to_string()).unwrap_or_default();
+        Self { name: caller.name, from }
+    }
+}
+
+impl Handler {
+    async fn changed(&self, cluster: &str, change: &'static str, by: &By) {
+        self.0.audit.changed(cluster, change, &by.name, &by.from).await;
+    }
+}
+
 #[tonic::async_trait]
 impl FederationAdministrationService for Handler {
     async fn create_remote_cluster(
         &self,
         request: Request<wire::CreateRemoteClusterRequest>,
     ) -> Answer<wire::CreateRemoteClusterResponse> {
+        let by = By::of(&request);
         let given = request.into_inner().remote_cluster.unwrap_or_default();
         let made = self.0.set_remote(&given, From::Nothing).await?;
+        self.changed(&made.cluster_id, "added", &by).await;
         Ok(Response::new(wire::CreateRemoteClusterResponse { remote_cluster: Some(made) }))
     }
 
@@ -32,8 +55,10 @@ impl FederationAdministrationService for Handler {
         &self,
         request: Request<wire::UpdateRemoteClusterRequest>,
     ) -> Answer<wire::UpdateRemoteClusterResponse> {
+        let by = By::of(&request);
         let given = request.into_inner().remote_cluster.unwrap_or_default();
         let made = self.0.set_remote(&given, from(&given.etag, From::Something)?).await?;
+        self.changed(&made.cluster_id, "set", &by).await;
         Ok(Response::new(wire::UpdateRemoteClusterResponse { remote_cluster: Some(made) }))
     }
 
@@ -41,9 +66,11 @@ impl FederationAdministrationService for Handler {
         &self,
         request: Request<wire::DeleteRemoteClusterRequest>,
     ) -> Answer<wire::DeleteRemoteClusterResponse> {
+        let by = By::of(&request);
         let given = request.into_inner();
         let from = from(&given.etag, From::Something)?;
         self.0.remove(SettingKind::RemoteCluster, &given.cluster_id, from).await?;
+        self.changed(&given.cluster_id, "removed", &by).await;
         self.0.end_all_with(&given.cluster_id).await?;
         Ok(Response::new(wire::DeleteRemoteClusterResponse {}))
     }

@@ -19,6 +19,7 @@ use roamline_proto::refusal::Refusal;
 use roamline_serve::PeerIdentity;
 use tonic::{Request, Response, Status};
 
+use crate::audit::Refused;
 use crate::identity::Visitor;
 use crate::{Inner, refusal};
 
@@ -28,15 +29,19 @@ const MOST_IDS: usize = 1000;
 pub(crate) struct Handler(pub Arc<Inner>);
 
 impl Handler {
-    fn admit<T>(&self, request: &Request<T>) -> Result<Visitor, Refusal> {
-        self.0.admit(request.extensions().get::<PeerIdentity>())
+    /// # Errors
+    /// As [`Inner::admit`] says; a refusal is told to the audit trail.
+    fn admit<T>(&self, request: &Request<T>, name: &'static str) -> Result<Visitor, Status> {
+        let admitted = self.0.admit(request.extensions().get::<PeerIdentity>());
+        admitted.map_err(|refused| self.0.audit.refuse(Refused::of(request, name), refused))
     }
 
-    fn admit_to_logins<T>(&self, request: &Request<T>) -> Result<Visitor, Refusal> {
-        let visitor = self.admit(request)?;
+    fn admit_to_logins<T>(&self, request: &Request<T>, name: &'static str) -> Result<Visitor, Status> {
+        let visitor = self.admit(request, name)?;
         if !visitor.remote.services.emcc || !self.0.recalled.load().parameters.activated {
             let text = "cross-cluster logins are not shared with this cluster";
-            return Err(Refusal::new(ErrorReason::CrossClusterNotAllowed, text));
+            let refused = Refusal::new(ErrorReason::CrossClusterNotAllowed, text);
+            return Err(self.0.audit.refuse(Refused::of(request, name), refused));
         }
         Ok(visitor)
     }
@@ -45,14 +50,15 @@ impl Handler {
 #[tonic::async_trait]
 impl FederationService for Handler {
     async fn hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloResponse>, Status> {
-        let visitor = self.admit(&request)?;
+        let visitor = self.admit(&request, "Hello")?;
         let said = request.get_ref();
+        let refuse = |refused| self.0.audit.refuse(Refused::of(&request, "Hello"), refused);
         if said.cluster_id != visitor.remote.cluster.as_str() {
-            return Err(refusal::mismatch(&said.cluster_id, &visitor.remote.cluster).into());
+            return Err(refuse(refusal::mismatch(&said.cluster_id, &visitor.remote.cluster)));
         }
         if common_version((OLDEST_VERSION, VERSION), (said.oldest_version, said.version)).is_none() {
             let text = format!("we speak versions {OLDEST_VERSION} to {VERSION}");
-            return Err(Refusal::new(ErrorReason::PeerVersionUnsupported, text).into());
+            return Err(refuse(Refusal::new(ErrorReason::PeerVersionUnsupported, text)));
         }
         let mut capabilities = vec![Capability::UserFilter.into()];
         if self.0.recalled.load().parameters.security_mode == SecurityMode::Mixed {
@@ -73,7 +79,7 @@ impl FederationService for Handler {
         &self,
         request: Request<GetUserFilterRequest>,
     ) -> Result<Response<GetUserFilterResponse>, Status> {
-        let _visitor = self.admit_to_logins(&request)?;
+        let _visitor = self.admit_to_logins(&request, "GetUserFilter")?;
         let own = self.0.own_filter.load();
         let Some(own) = own.as_ref() else { return Ok(Response::new(GetUserFilterResponse::default())) };
         let (salt, hashes, bits, users) = own.filter.parts();
@@ -88,7 +94,7 @@ impl FederationService for Handler {
         &self,
         request: Request<FindHomeRequest>,
     ) -> Result<Response<FindHomeResponse>, Status> {
-        let _visitor = self.admit_to_logins(&request)?;
+        let _visitor = self.admit_to_logins(&request, "FindHome")?;
         // What is no user id is nobody's.
         let is_home = match request.get_ref().user_id.parse::<UserId>() {
             Ok(user) => self.0.local.user(&user).await?.is_some(),
@@ -101,7 +107,7 @@ impl FederationService for Handler {
         &self,
         request: Request<RemoteLoginRequest>,
     ) -> Result<Response<RemoteLoginResponse>, Status> {
-        let visitor = self.admit(&request)?;
+        let visitor = self.admit(&request, "RemoteLogin")?;
         let done = Box::pin(self.0.remote_login(&visitor.remote, request.into_inner())).await?;
         Ok(Response::new(done))
     }
@@ -110,9 +116,10 @@ impl FederationService for Handler {
         &self,
         request: Request<RemoteLogoutRequest>,
     ) -> Result<Response<RemoteLogoutResponse>, Status> {
-        let visitor = self.admit(&request)?;
+        let visitor = self.admit(&request, "RemoteLogout")?;
         for session in ids(&request.get_ref().session_ids)? {
-            self.0.end_by_peer(&visitor.remote, &session).await?;
+            let asked = Refused::of(&request, "RemoteLogout");
+            self.0.end_by_peer(&visitor.remote, &session, asked).await?;
         }
         Ok(Response::new(RemoteLogoutResponse {}))
     }
@@ -121,7 +128,7 @@ impl FederationService for Handler {
         &self,
         request: Request<ReconcileRequest>,
     ) -> Result<Response<ReconcileResponse>, Status> {
-        let visitor = self.admit(&request)?;
+        let visitor = self.admit(&request, "Reconcile")?;
         let mut unknown = Vec::new();
         for session in ids(&request.get_ref().session_ids)? {
             let half = self.0.store.half(&session).await.map_err(|error| refusal::store(&error))?;
@@ -137,11 +144,18 @@ impl FederationService for Handler {
 impl Inner {
     /// A peer's half has ended: ours does, if it is a half of a session between the two. One that is not known is
     /// remembered, so that its login, which may still be on its way, is refused.
-    async fn end_by_peer(&self, peer: &RemoteCluster, session: &SessionId) -> Result<(), Refusal> {
+    async fn end_by_peer(
+        &self,
+        peer: &RemoteCluster,
+        session: &SessionId,
+        asked: Refused,
+    ) -> Result<(), Refusal> {
         let store = |error| refusal::store(&error);
         match self.store.half(session).await.map_err(store)? {
             Some(half) if half.peer != peer.cluster => {
                 tracing::warn!(%session, peer = %peer.cluster, "a peer would end a session that is not its own");
+                let text = "the session is between others";
+                self.audit.refused(asked, &Refusal::new(ErrorReason::SessionNotFound, text));
                 Ok(())
             }
             Some(_) => {

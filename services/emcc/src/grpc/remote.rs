@@ -135,13 +135,14 @@ impl Remote {
         self.answer(within, client.hello(roamline_serve::within(within, message))).await
     }
 
-    /// The filter of its users, with its etag.
+    /// The filter of its users, with its etag; none where it is the one of that etag.
     pub(crate) async fn user_filter(
         &self,
+        etag: String,
         within: Duration,
     ) -> Result<(String, Option<UserFilter>), Refusal> {
         let mut client = self.client.clone();
-        let message = roamline_serve::within(within, GetUserFilterRequest { etag: String::new() });
+        let message = roamline_serve::within(within, GetUserFilterRequest { etag });
         let answer = self.answer(within, client.get_user_filter(message)).await?;
         Ok((answer.etag, answer.filter))
     }

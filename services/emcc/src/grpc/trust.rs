@@ -15,6 +15,7 @@ use roamline_serve::{Api, CertificateFacts, MAX_REQUEST_BYTES};
 use roamline_token::Caller;
 use tonic::{Request, Response, Status};
 
+use crate::audit::Refused;
 use crate::convert::timestamp;
 use crate::trust::{PeerState, Service, state_of};
 
@@ -128,7 +129,8 @@ impl TrustExchangeService for Exchanging {
         &self,
         request: Request<wire::GetTrustBundleRequest>,
     ) -> Answer<wire::GetTrustBundleResponse> {
-        self.0.proven(request.extensions().get())?;
+        let refuse = |refused| self.0.audit.refuse(Refused::of(&request, "GetTrustBundle"), refused);
+        self.0.proven(request.extensions().get()).map_err(refuse)?;
         let own = self.0.own().await?;
         Ok(Response::new(wire::GetTrustBundleResponse { bundle: Some(bundle_to(&own.bundle)) }))
     }

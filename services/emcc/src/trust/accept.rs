@@ -63,6 +63,7 @@ impl Service {
         }
         self.kept().await?;
         tracing::info!(cluster = %bundle.cluster, by, "the invitation of a cluster was accepted");
+        self.audit.changed(bundle.cluster.as_str(), "invitation accepted", by, "").await;
         Ok(Accepted { bundle, certificate, authorities, own })
     }
 

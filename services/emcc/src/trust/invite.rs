@@ -16,7 +16,11 @@ use roamline_serve::metrics::Counter;
 use roamline_store::federation::{Changed, From, Setting, SettingKind};
 
 use super::{Kept, Own, Service, judged};
+use crate::audit::Refused;
 use crate::refusal;
+
+/// Of an id that anybody may have sent, that many characters are kept.
+const LONGEST_ID: usize = 256;
 
 static USES: LazyLock<Counter> = LazyLock::new(|| {
     Counter::new(
@@ -93,6 +97,7 @@ impl Service {
             return Err(fault());
         }
         tracing::info!(invitation = invitation.id, cluster = %invitation.cluster, by, "a cluster was invited");
+        self.audit.changed(invitation.cluster.as_str(), "invited", by, "").await;
         let token = InvitationToken {
             id: invitation.id.clone(),
             secret,
@@ -118,6 +123,7 @@ impl Service {
         match removed.map_err(|error| refusal::store(&error))? {
             Changed::Made(_) => {
                 tracing::info!(invitation = id, by, "an invitation was taken back");
+                self.audit.changed("", "invitation taken back", by, "").await;
                 Ok(())
             }
             Changed::Moved(_) => {
@@ -160,9 +166,12 @@ impl Service {
             Ok(_) => {
                 USES.add(1, &[("result", "OK")]);
                 tracing::info!(invitation = shown, %cluster, from, "a cluster came with an invitation and was let in");
+                self.audit.changed(cluster.as_str(), "let in by an invitation", "", from).await;
             }
             Err(refused) => {
                 let reason = Refusal::reason_name(refused.reason);
+                let (id, source) = (bundle.spiffe_id.chars().take(LONGEST_ID).collect(), from.to_owned());
+                self.audit.refused(Refused { id, source, request: "RedeemInvitation" }, refused);
                 USES.add(1, &[("result", reason)]);
                 tracing::warn!(invitation = shown, %cluster, from, reason, "a cluster came with an invitation and was refused");
             }

@@ -56,6 +56,7 @@ impl Service {
             Err(refused) => format!("remote clusters cannot be read anew: {}", refused.message),
         };
         self.say("remote clusters", problem);
+        self.note_disbelieved();
     }
 
     async fn refresh_all(&self) {
@@ -124,6 +125,7 @@ impl Service {
         made.map_err(|error| refusal::store(&error))?;
         self.kept().await?;
         tracing::info!(cluster = %remote.cluster, authorities = after.len(), covered, "a cluster has another trust bundle");
+        self.audit.changed(remote.cluster.as_str(), "other authorities", "", "").await;
         Ok(Refreshed { remote: changed, changed: true })
     }
 }

@@ -100,6 +100,8 @@ fn kind(kind: AuditKind) -> wire::AuditKind {
         AuditKind::Pruned => wire::AuditKind::Pruned,
         AuditKind::LoginKept => wire::AuditKind::LoginKept,
         AuditKind::RefreshTokenReused => wire::AuditKind::RefreshTokenReused,
+        AuditKind::PeerRefused => wire::AuditKind::PeerRefused,
+        AuditKind::PeerChanged => wire::AuditKind::PeerChanged,
     }
 }
 
@@ -118,5 +120,7 @@ fn kind_of(kind: wire::AuditKind) -> Option<AuditKind> {
         wire::AuditKind::Pruned => AuditKind::Pruned,
         wire::AuditKind::LoginKept => AuditKind::LoginKept,
         wire::AuditKind::RefreshTokenReused => AuditKind::RefreshTokenReused,
+        wire::AuditKind::PeerRefused => AuditKind::PeerRefused,
+        wire::AuditKind::PeerChanged => AuditKind::PeerChanged,
     })
 }
