@@ -114,6 +114,6 @@ pub(crate) fn login(user: &str, phone: PhoneName) -> login::Asked {
 
 pub(crate) fn administrator() -> Asker {
     let kind = PrincipalKind::Administrator;
-    let scopes = scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect();
+    let scopes = Arc::new(scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect());
     Asker::new(Caller { name: "admin".into(), kind, scopes, source: None }, false, "", "")
 }
