@@ -18,6 +18,14 @@ const SECRETS: &[&str] = &[
     "roamline.profile.v1.DeviceSettings",
 ];
 
+/// Bytes that are passed on as they came, without a copy.
+const RENDERINGS: &[&str] = &[
+    ".roamline.profile.v1.PrepareLoginResponse.rendering",
+    ".roamline.profile.v1.PrepareLoginResponse.logout_rendering",
+    ".roamline.profile.v1.PrepareLogoutResponse.rendering",
+    ".roamline.profile.v1.PreparedLogout.rendering",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new("roamline");
     println!("cargo::rerun-if-changed={}", root.display());
@@ -34,6 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = tonic_prost_build::Config::new();
     // Maps in one order, so that equal messages are equal bytes: renderings are compared so.
     config.btree_map(["."]);
+    // Renderings are passed on without a look at them.
+    config.bytes(RENDERINGS);
     config.enable_type_names().skip_debug(SECRETS);
     tonic_prost_build::configure()
         .build_client(true)

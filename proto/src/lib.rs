@@ -1,11 +1,12 @@
 //! The wire contract: generated messages, clients and servers, and what the protos say about themselves beyond their
-//! types (scopes, reasons, proto JSON). Knows nothing of the rules.
+//! types (scopes, reasons, proto JSON, how renderings are kept). Knows nothing of the rules.
 
 pub mod contract;
 pub mod json;
 pub mod mask;
 mod redacted;
 pub mod refusal;
+pub mod rendering;
 
 /// The compiled protos with source information and our options, for reflection and documentation.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/roamline.binpb"));

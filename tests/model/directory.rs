@@ -94,7 +94,7 @@ pub(crate) fn policy(parameters: &Parameters) -> ServiceParameters {
 
 fn configuration(worn: &str) -> Configuration {
     let configuration = EffectiveConfiguration { worn_name: worn.into(), ..Default::default() };
-    Configuration(configuration.encode_to_vec())
+    Configuration(configuration.encode_to_vec().into())
 }
 
 fn known(phone: &PhoneName) -> Result<(), Refusal> {
@@ -136,7 +136,7 @@ impl Peers for Directory {
                 OwnLimit::Unlimited => UserLoginTime::Unlimited,
                 OwnLimit::Seconds(seconds) => UserLoginTime::AtMost(Duration::from_secs(seconds)),
             },
-            policy: self.policy(),
+            policy: self.policy().into(),
             owner: None,
             refuse_off_hook: false,
         })
@@ -144,7 +144,7 @@ impl Peers for Directory {
 
     async fn prepare_logout(&self, phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
         known(phone)?;
-        Ok(LogoutFacts { configuration: configuration("nobody"), policy: self.policy() })
+        Ok(LogoutFacts { configuration: configuration("nobody"), policy: self.policy().into() })
     }
 
     async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {

@@ -81,7 +81,7 @@ fn lo_1_and_sp_8_what_persons_and_applications_do_is_by_hand_and_what_the_clock_
 #[test]
 fn lo_2_what_the_directory_says_at_the_logout_comes_before_what_was_rendered_at_the_login() {
     let state = logged_in("SEP000DEDAB3566", "agent7", None);
-    let wears = Configuration(b"changed meanwhile".to_vec());
+    let wears = Configuration("changed meanwhile".into());
     let given = Logout { wears: Some(wears.clone()), ..logout(LogoutReason::User) };
     let out = decide_logout(&state, given, &parameters(), at(0)).unwrap();
     assert_eq!(out.state.wears, wears);

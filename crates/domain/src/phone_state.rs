@@ -5,15 +5,29 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::PendingLogout;
 use crate::name::{LineName, PhoneName, ProfileName, SessionId, UserId};
 
-/// A rendering, as the profile service made it and as the phone gets it. Nothing here reads what is in it.
+/// A rendering, as the profile service made it. Nothing here reads what is in it, and copies share it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Configuration(pub Vec<u8>);
+#[serde(from = "Vec<u8>", into = "Vec<u8>")]
+pub struct Configuration(pub Bytes);
+
+impl From<Vec<u8>> for Configuration {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Configuration> for Vec<u8> {
+    fn from(configuration: Configuration) -> Self {
+        configuration.0.into()
+    }
+}
 
 /// Whether a phone's handset is down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,9 @@ fn restart() -> Actions {
 #[test]
 fn ev_3_actions_add_up_until_the_newest_generation_is_acknowledged() {
     let clear = Actions { clear_call_history: true, ..Actions::default() };
-    let twice = phone().dressed(Configuration(vec![1]), restart()).dressed(Configuration(vec![2]), clear);
+    let twice = phone()
+        .dressed(Configuration(vec![1].into()), restart())
+        .dressed(Configuration(vec![2].into()), clear);
     assert_eq!(twice.actions, restart().and(clear));
     let late = twice.acknowledged(1).unwrap().unwrap();
     assert_eq!(late.actions, restart().and(clear), "an older generation leaves everything to do");

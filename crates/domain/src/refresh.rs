@@ -178,7 +178,7 @@ mod tests {
         assert!(state.session_is_applied());
         for reset in [false, true] {
             let refresh = changed(&state, |to| {
-                to.configuration = Configuration(b"new".to_vec());
+                to.configuration = Configuration("new".into());
                 to.reset = reset;
                 to.lines = vec!["2102".parse().unwrap()];
                 to.idle_limit = Some(Duration::from_secs(60));
@@ -242,8 +242,8 @@ mod tests {
     #[test]
     fn dp_10_a_rendering_from_before_another_change_of_the_phone_is_not_put_on() {
         let state = logged_in(HERE, "agent7", None);
-        let older = changed(&state, |to| to.configuration = Configuration(b"older".to_vec()));
-        let newer = changed(&state, |to| to.configuration = Configuration(b"newer".to_vec()));
+        let older = changed(&state, |to| to.configuration = Configuration("older".into()));
+        let newer = changed(&state, |to| to.configuration = Configuration("newer".into()));
         let done = decide_refresh(&alone(state), &newer).unwrap().unwrap();
         let refused = decide_refresh(&alone(done.state.clone()), &older).unwrap_err();
         assert_eq!(refused, RefreshRefused::Overtaken { phone: done.state.phone });
@@ -260,7 +260,7 @@ mod tests {
         ) {
             let state = logged_in(HERE, "agent7", Some(at(100)));
             let refresh = changed(&state, |to| {
-                to.configuration = Configuration(wears);
+                to.configuration = Configuration(wears.into());
                 to.reset = reset;
                 to.idle_limit = idle.map(Duration::from_secs);
                 to.acd_line = acd.map(|number| number.to_string().parse().unwrap());

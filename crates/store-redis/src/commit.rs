@@ -12,10 +12,10 @@ use crate::error::Cause;
 use crate::{packed, record};
 
 /// Adds to the script's call what the commit was made from and what it changes.
-pub(crate) fn write(cmd: &mut Cmd, commit: Commit) -> Result<(), Cause> {
+pub(crate) fn write(cmd: &mut Cmd, commit: &Commit) -> Result<(), Cause> {
     let moved = commit.guards_moved();
     let Commit { read, states, events, reply, at } = commit;
-    cmd.arg(record::from_instant(at));
+    cmd.arg(record::from_instant(*at));
     let phones: Vec<_> = read.phones().collect();
     cmd.arg(phones.len());
     for phone in &phones {
@@ -33,15 +33,15 @@ pub(crate) fn write(cmd: &mut Cmd, commit: Commit) -> Result<(), Cause> {
     }
     for state in states {
         let before = phones.iter().find(|read| read.phone == state.phone);
-        state_changes(cmd, &mut holders, before.copied(), &state)?;
+        state_changes(cmd, &mut holders, before.copied(), state)?;
     }
     write_holders(cmd, &holders);
-    for event in &events {
+    for event in events {
         cmd.arg("e").arg(packed::from_event(event));
     }
     if let Some(reply) = reply {
         let until = record::score(reply.expires_at);
-        cmd.arg("r").arg(reply.request.as_str()).arg(record::from_reply(&reply)).arg(until);
+        cmd.arg("r").arg(reply.request.as_str()).arg(record::from_reply(reply)).arg(until);
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ fn rendering(cmd: &mut Cmd, before: Option<&PhoneState>, is: &Configuration) {
     } else if after == Some(is) {
         cmd.arg("a");
     } else {
-        cmd.arg([b"n", record::rendering(&is.0).as_slice()].concat()).arg(&is.0);
+        cmd.arg([b"n", record::rendering(&is.0).as_slice()].concat()).arg(&*is.0);
     }
 }
 

@@ -29,6 +29,7 @@ mod open;
 mod options;
 mod packed;
 mod place;
+mod recalled;
 mod record;
 mod script;
 mod server;
@@ -45,6 +46,7 @@ use tokio::task::JoinSet;
 
 use crate::link::{Link, Links, attach};
 use crate::place::Places;
+use crate::recalled::Recalled;
 use crate::script::{Script, Scripts};
 use crate::writer::Writer;
 
@@ -57,6 +59,7 @@ pub struct RedisStore {
     links: Arc<Links>,
     places: Arc<Places>,
     writer: Writer,
+    recalled: Recalled,
     /// The mark of whoever began the store, as this process knows it.
     born: RwLock<Option<Arc<str>>>,
     /// Who finds the master, who follows others' events, who sends changes; they end with the store.
@@ -122,6 +125,7 @@ impl RedisStore {
     /// Takes over the mark that the store has now.
     async fn adopt(&self, link: &Link) -> Result<(), StoreError> {
         let found = attach(link, &self.places).await.map_err(error::unavailable)?;
+        self.recalled.clear();
         *self.born.write().unwrap_or_else(PoisonError::into_inner) = found.map(Into::into);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! link outlives the others, so that a link never mixes two servers or two lives of one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -29,6 +29,8 @@ pub(crate) struct Link {
     writes: MultiplexedConnection,
     tail: MultiplexedConnection,
     pub(crate) node: Node,
+    /// No other link of this process has it.
+    pub(crate) number: u64,
     /// Of the server's process.
     pub(crate) run: String,
     scripts: Arc<Scripts>,
@@ -122,6 +124,12 @@ impl Links {
         }
     }
 
+    /// The number of the link that can be used now; `None` while there is none.
+    pub(crate) fn number(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        state.link.as_ref().ok().filter(|link| link.is_usable()).map(|link| link.number)
+    }
+
     /// Waits until the link is there; for ever, if need be.
     pub(crate) async fn wait(&self) -> Option<Arc<Link>> {
         let mut state = self.state.clone();
@@ -138,6 +146,8 @@ pub(crate) struct Keeper {
     /// Whether writes wait for replicas, and for how long.
     pub(crate) waits_for: Option<Duration>,
     wake: Arc<Notify>,
+    /// Links that were made.
+    made: AtomicU64,
 }
 
 impl Keeper {
@@ -147,7 +157,7 @@ impl Keeper {
         places: Arc<Places>,
         waits_for: Option<Duration>,
     ) -> Self {
-        Self { servers, scripts, places, waits_for, wake: Arc::default() }
+        Self { servers, scripts, places, waits_for, wake: Arc::default(), made: AtomicU64::new(0) }
     }
 
     /// Keeps a link, beginning with this one.
@@ -219,6 +229,7 @@ impl Keeper {
             writes,
             tail,
             node,
+            number: self.made.fetch_add(1, Ordering::Relaxed),
             run,
             scripts: Arc::clone(&self.scripts),
             is_broken: AtomicBool::new(false),

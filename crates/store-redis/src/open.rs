@@ -11,6 +11,7 @@ use crate::error::OpenError;
 use crate::link::{Keeper, Link, attach};
 use crate::options::RedisOptions;
 use crate::place::Places;
+use crate::recalled::Recalled;
 use crate::script::{FORMAT, Scripts};
 use crate::server::{Kind, Servers};
 use crate::writer::Writer;
@@ -42,7 +43,7 @@ impl RedisStore {
         tasks.spawn(tail::follow(Arc::clone(&links), scripts.events.clone(), Arc::clone(&places)));
         let writer = Writer::start(Arc::clone(&links), durability, &mut tasks);
         let born = std::sync::RwLock::new(born.map(Into::into));
-        Ok(Self { scripts, links, places, writer, born, _tasks: tasks })
+        Ok(Self { scripts, links, places, writer, recalled: Recalled::new(), born, _tasks: tasks })
     }
 }
 

@@ -94,7 +94,7 @@ fn to_phone(
     let packed = rest.get(2 + RENDERING * renderings..).ok_or("the record ends too soon")?;
     let mut state = packed::to_phone(name, epoch, packed)?;
     let there = |has: bool, rendering: Option<Vec<u8>>| match rendering {
-        Some(rendering) if has => Ok(Configuration(rendering)),
+        Some(rendering) if has => Ok(Configuration(rendering.into())),
         None if has => Err("a rendering that it refers to is missing"),
         _ => Ok(Configuration::default()),
     };

@@ -7,12 +7,13 @@ use roamline_domain::login::Held;
 use roamline_domain::phone_state::{PhoneState, SessionEvent};
 use roamline_domain::{PhoneName, RequestId, SessionId, UserId};
 use roamline_store::{
-    About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, Reply, Sequence, SessionStore,
+    About, Commit, CommitError, EventPage, EventsError, Keep, Loaded, Reply, Sequence, SessionStore,
     Snapshot, StoreError, without_record,
 };
 use tokio::sync::watch;
 
 use crate::error::{corrupt, strange, unavailable};
+use crate::recalled::Coming;
 use crate::record::{array, bytes, number, phones};
 use crate::{RedisStore, commit, packed, record};
 
@@ -94,9 +95,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, about: &About) -> Result<Loaded, StoreError> {
-        let user = about.user.clone().map(Guard::User);
-        let line = about.acd_line.clone().map(Guard::AcdLine);
-        let guards: Vec<_> = user.into_iter().chain(line).collect();
+        let guards = about.guards();
         let answer = self.ask(&self.scripts.load, |cmd| {
             cmd.arg(&record::name(&about.phone));
             for guard in &guards {
@@ -118,16 +117,26 @@ impl SessionStore for RedisStore {
         Ok(Loaded { held: Held { phone, others }, guards })
     }
 
+    fn recall(&self, about: &About) -> Option<Loaded> {
+        self.recalled.recall(about, self.links.number()?)
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         if !commit.follows_what_it_read() {
             return Err(CommitError::Moved);
         }
-        let tells = !commit.events.is_empty();
-        let phone = commit.read.held.phone.phone.clone();
         let mut cmd = self.scripts.commit.call(&*self.born().await?);
-        commit::write(&mut cmd, commit).map_err(corrupt(format!("phone {phone}")))?;
-        let last = self.change(cmd).await?.ok_or(CommitError::Moved)?;
-        if tells {
+        let phone = &commit.read.held.phone.phone;
+        commit::write(&mut cmd, &commit).map_err(|cause| corrupt(format!("phone {phone}"))(cause))?;
+        let link = self.links.number();
+        let Some(last) = self.change(cmd).await? else {
+            self.recalled.refused(&commit.read);
+            return Err(CommitError::Moved);
+        };
+        if let Some(link) = link {
+            self.recalled.committed(Coming::of(&commit), link, last);
+        }
+        if !commit.events.is_empty() {
             self.places.reach(last);
         }
         Ok(last)
@@ -244,6 +253,7 @@ impl SessionStore for RedisStore {
             page.events.extend(more.events);
         }
         self.places.see(page.events.last().map_or(0, |event| event.sequence));
+        self.recalled.heard(&page.events);
         Ok(page)
     }
 

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 async fn login_and_logout(store: &SqlStore, number: u32) {
     let who = agent(number).on_line(number);
     let mut login = who.login(store.load(&who.about(number)).await.unwrap());
-    login.states[0].wears = Configuration(vec![7; 2_000]);
+    login.states[0].wears = Configuration(vec![7; 2_000].into());
     store.commit(login).await.unwrap();
     let read = store.load(&About::phone(phone(number))).await.unwrap();
     store.commit(logout(read)).await.unwrap();

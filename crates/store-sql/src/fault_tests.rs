@@ -45,7 +45,7 @@ async fn a_full_disk_changes_nothing_and_works_again_when_there_is_room() {
     let before = everything(&store).await;
     on_writer(&store, "PRAGMA max_page_count = 1").await;
     let mut large = login(&store, 2).await;
-    large.states[0].wears = Configuration(vec![7; 1 << 20]);
+    large.states[0].wears = Configuration(vec![7; 1 << 20].into());
     let small = login(&store, 3).await;
     let refused = store.commit(large.clone()).await;
     assert!(is_unavailable(&refused), "{refused:?}");
@@ -63,7 +63,7 @@ async fn all_commits_of_a_step_that_fails_are_told_so() {
     let mut commits = Vec::new();
     for number in 1..=20 {
         let mut commit = login(&store, number).await;
-        commit.states[0].wears = Configuration(vec![7; 1 << 18]);
+        commit.states[0].wears = Configuration(vec![7; 1 << 18].into());
         commits.push(commit);
     }
     on_writer(&store, "PRAGMA max_page_count = 1").await;

@@ -18,7 +18,7 @@ pub(crate) fn to_row(cluster: &ClusterId, state: PhoneState) -> Result<phone_sta
         epoch: big(state.epoch)?,
         generation: big(state.generation)?,
         acknowledged: big(state.acknowledged)?,
-        wears: state.wears.0,
+        wears: state.wears.0.into(),
         actions: serde_json::to_string(&state.actions)?,
         hook: word(&state.hook)?,
         last_user: state.last_user.map(Into::into),
@@ -42,14 +42,14 @@ fn read_phone(row: phone_state::Model) -> Result<PhoneState, Cause> {
         return Err("its session is not the one it is found by".into());
     }
     if let Some(session) = &mut session {
-        session.logout_configuration = Configuration(row.logout_configuration.unwrap_or_default());
+        session.logout_configuration = Configuration(row.logout_configuration.unwrap_or_default().into());
     }
     Ok(PhoneState {
         phone: row.phone.parse()?,
         epoch: count(row.epoch)?,
         generation: count(row.generation)?,
         acknowledged: count(row.acknowledged)?,
-        wears: Configuration(row.wears),
+        wears: Configuration(row.wears.into()),
         actions: serde_json::from_str(&row.actions)?,
         hook: from_word(row.hook)?,
         session,
@@ -78,7 +78,7 @@ pub(crate) fn event_from_row(row: session_event::Model) -> Result<StoredEvent, S
     let read = || -> Result<StoredEvent, Cause> {
         let mut event: SessionEvent = serde_json::from_str(&row.body)?;
         if let Some(session) = session_of(&mut event) {
-            session.logout_configuration = Configuration(row.logout_configuration.unwrap_or_default());
+            session.logout_configuration = Configuration(row.logout_configuration.unwrap_or_default().into());
         }
         Ok(StoredEvent { sequence: count(row.sequence)?, at: instant(row.at)?, event })
     };
@@ -95,5 +95,5 @@ fn session_of(event: &mut SessionEvent) -> Option<&mut Session> {
 }
 
 fn take_configuration(session: &mut Session) -> Vec<u8> {
-    std::mem::take(&mut session.logout_configuration).0
+    std::mem::take(&mut session.logout_configuration).0.into()
 }

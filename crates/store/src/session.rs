@@ -32,6 +32,12 @@ impl About {
     pub fn phone(phone: PhoneName) -> Self {
         Self { phone, user: None, acd_line: None }
     }
+
+    /// The guards of all phones that it is about.
+    pub fn guards(&self) -> Vec<Guard> {
+        let user = self.user.clone().map(Guard::User);
+        user.into_iter().chain(self.acd_line.clone().map(Guard::AcdLine)).collect()
+    }
 }
 
 /// Something that a decision was made from beside the phones themselves: the set of phones that a user is logged in
@@ -193,6 +199,14 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The phone, every other phone with a session of that user or wearing that ACD line, and the versions of all of
     /// it as of one instant.
     async fn load(&self, about: &About) -> Result<Loaded, StoreError>;
+
+    /// What this process knows of it from its own last commits, without asking; `None` where it does not know all of it.
+    /// It may be old: a decision made from it holds only once its commit is made, and whoever is refused by it, or changes
+    /// nothing, loads and decides again.
+    fn recall(&self, about: &About) -> Option<Loaded> {
+        let _ = about;
+        None
+    }
 
     /// Makes the changes, or none of them, in one step that survives the process. Guards of every user and ACD line
     /// whose sessions begin or end by it move. Events get the next places in order. Of two commits made from the

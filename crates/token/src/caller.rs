@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use roamline_proto::auth::PrincipalKind;
 
@@ -12,8 +13,8 @@ pub struct Caller {
     pub name: String,
     /// The principal's kind; `Unspecified` for an anonymous caller and for a service.
     pub kind: PrincipalKind,
-    /// What his token allows.
-    pub scopes: BTreeSet<String>,
+    /// What his token allows, shared with the token as it is remembered.
+    pub scopes: Arc<BTreeSet<String>>,
     /// The peer of the connection, where there is one.
     pub source: Option<SocketAddr>,
 }
@@ -21,7 +22,7 @@ pub struct Caller {
 impl Caller {
     /// Somebody who sent no token.
     pub fn anonymous(source: Option<SocketAddr>) -> Self {
-        Self { name: String::new(), kind: PrincipalKind::Unspecified, scopes: BTreeSet::new(), source }
+        Self { name: String::new(), kind: PrincipalKind::Unspecified, scopes: Arc::default(), source }
     }
 
     /// The caller of a request; anonymous where no [`crate::CallerLayer`] has looked at it.

@@ -116,7 +116,7 @@ struct Known {
     claims: Arc<Claims>,
     kid: String,
     kind: PrincipalKind,
-    scopes: BTreeSet<String>,
+    scopes: Arc<BTreeSet<String>>,
     /// By which keys.
     keys: u64,
 }
@@ -237,7 +237,12 @@ impl Verifier {
             return other.caller(token, now, source).await;
         }
         let known = self.known(token, now).await?;
-        Ok(Caller { name: known.claims.sub.clone(), kind: known.kind, scopes: known.scopes.clone(), source })
+        Ok(Caller {
+            name: known.claims.sub.clone(),
+            kind: known.kind,
+            scopes: Arc::clone(&known.scopes),
+            source,
+        })
     }
 
     /// What a token says that is good at `now`. One that is good no more is not remembered either.
@@ -276,6 +281,7 @@ impl Verifier {
             return Err(TokenError::Malformed);
         }
         let scopes = claims.scope.split_ascii_whitespace().map(str::to_owned).collect();
+        let scopes = Arc::new(scopes);
         // Keys that were replaced meanwhile count as the earlier ones: the next use verifies anew.
         let known = Arc::new(Known { claims: Arc::new(claims), kid, kind, scopes, keys });
         self.verified.insert(digest, Verified(Arc::clone(&known)));

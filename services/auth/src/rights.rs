@@ -44,7 +44,8 @@ mod tests {
     use super::*;
 
     fn caller(role: Role) -> Caller {
-        let scopes = role::scopes(role).iter().map(|scope| (*scope).to_owned()).collect();
+        let scopes =
+            std::sync::Arc::new(role::scopes(role).iter().map(|scope| (*scope).to_owned()).collect());
         Caller { name: "somebody".into(), kind: PrincipalKind::User, scopes, ..Caller::anonymous(None) }
     }
 

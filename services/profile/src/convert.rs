@@ -27,6 +27,7 @@ use roamline_domain::{InvalidName, ModelName, Violations};
 pub(crate) use configuration::configuration;
 pub(crate) use default_device_profile::{default_device_profile, parse_default_device_profile};
 pub(crate) use device_pool::{device_pool, parse_device_pool};
+pub(crate) use enums::Twin;
 pub(crate) use finding::findings;
 pub(crate) use line::{line, parse_line};
 pub(crate) use line_template::{line_template, parse_line_template};

@@ -41,9 +41,10 @@ pub use keep::{AuditConfig, KeepFor};
 pub(crate) use read::export;
 
 /// Events in one step at most.
-const PAGE: u32 = 500;
-/// Between two steps, unless there is more than a step to do: what happens meanwhile shares a transaction.
-const PACE: Duration = Duration::from_millis(50);
+const PAGE: u32 = 1000;
+/// Between two steps, unless there is more than a step to do: what happens meanwhile shares a transaction. What comes after
+/// a time of rest is recorded at once.
+const PACE: Duration = Duration::from_millis(250);
 /// Between two looks at the log when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

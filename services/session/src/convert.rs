@@ -20,6 +20,7 @@ use roamline_proto::auth::credential;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{self, EffectiveConfiguration};
 use roamline_proto::refusal::Refusal;
+use roamline_proto::rendering;
 use roamline_proto::session as wire;
 use roamline_token::Caller;
 use tonic::metadata::MetadataMap;
@@ -316,7 +317,7 @@ pub(crate) fn remembered<M: prost::Message + Default>(answer: &[u8]) -> Result<M
 
 /// The rendering that a phone wears; absent for one that was told nothing yet.
 pub(crate) fn configuration(wears: &Configuration) -> Result<EffectiveConfiguration, Refusal> {
-    EffectiveConfiguration::decode(wears.0.as_slice()).map_err(|error| corrupt("a phone's wear", &error))
+    rendering::read(&wears.0).map_err(|error| corrupt("a phone's wear", &error))
 }
 
 /// The lines that a rendering has, in the order of its buttons.

@@ -1,4 +1,5 @@
-//! Load, decide, commit: the one way in which live state changes.
+//! Load, decide, commit: the one way in which live state changes. What this process has committed last is not loaded: the
+//! first attempt is made from what is recalled, and holds if the commit is made.
 
 use jiff::Timestamp;
 use roamline_domain::RequestId;
@@ -22,6 +23,12 @@ pub(crate) struct Decided<T> {
     pub outcome: T,
 }
 
+impl<T> Decided<T> {
+    fn changes(&self) -> bool {
+        !self.states.is_empty() || self.reply.is_some()
+    }
+}
+
 impl Core {
     /// Takes a decision on what is live and commits it. `decide` may be called several times and has no effects of
     /// its own. A decision that changes nothing is not committed.
@@ -31,10 +38,21 @@ impl Core {
         now: Timestamp,
         mut decide: impl FnMut(&Loaded) -> Result<Decided<T>, Refusal>,
     ) -> Result<T, Refusal> {
+        let mut recalled = self.store.recall(about);
         for _ in 0..ROUNDS {
-            let loaded = self.store.load(about).await.map_err(|error| refusal::store(&error))?;
-            let decided = decide(&loaded)?;
-            if decided.states.is_empty() && decided.reply.is_none() {
+            let is_recalled = recalled.is_some();
+            let loaded = match recalled.take() {
+                Some(recalled) => recalled,
+                None => self.store.load(about).await.map_err(|error| refusal::store(&error))?,
+            };
+            let decided = decide(&loaded);
+            let changes = decided.as_ref().is_ok_and(Decided::changes);
+            // What is recalled may be old, and only a commit proves that it is not.
+            if is_recalled && !changes {
+                continue;
+            }
+            let decided = decided?;
+            if !changes {
                 return Ok(decided.outcome);
             }
             let request = decided.reply.as_ref().map(|reply| reply.request.clone());

@@ -1,5 +1,7 @@
 //! Logout: by the user, an application or an administrator, and by the clock (LO-1, LO-2, LO-4 to LO-8).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use roamline_domain::deadline::{DailyLogouts, Deadline};
 use roamline_domain::logout::{
@@ -240,7 +242,7 @@ impl Core {
         known: Result<LogoutFacts, Refusal>,
     ) -> Result<FactsOrNone, Refusal> {
         match known {
-            Ok(facts) => Ok(FactsOrNone { policy: facts.policy.clone(), facts: Some(facts) }),
+            Ok(facts) => Ok(FactsOrNone { policy: Arc::clone(&facts.policy), facts: Some(facts) }),
             Err(refused) => {
                 let state = self.store.phone(phone).await.map_err(|error| refusal::store(&error))?;
                 let live = state.is_some_and(|state| state.session.is_some());
@@ -248,14 +250,14 @@ impl Core {
                     return Err(refused);
                 }
                 tracing::warn!(%phone, reason = ?refused.reason, "logout without the directory");
-                Ok(FactsOrNone { policy: ServiceParameters::clone(&self.parameters.load()), facts: None })
+                Ok(FactsOrNone { policy: self.parameters.load_full(), facts: None })
             }
         }
     }
 }
 
 struct FactsOrNone {
-    policy: ServiceParameters,
+    policy: Arc<ServiceParameters>,
     facts: Option<LogoutFacts>,
 }
 

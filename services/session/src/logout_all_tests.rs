@@ -76,7 +76,8 @@ async fn lo_8_it_stops_when_nobody_reads_it_and_the_same_call_goes_on_with_the_r
 /// A user of that name, who may end nobody's sessions but his own.
 fn user(name: &str) -> Asker {
     let kind = PrincipalKind::User;
-    let scopes = scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect();
+    let scopes = scopes_of(kind).iter().map(|scope| (*scope).to_owned());
+    let scopes = std::sync::Arc::new(scopes.collect());
     Asker::new(Caller { name: name.into(), kind, scopes, source: None }, false, "", "")
 }
 

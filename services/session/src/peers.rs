@@ -1,6 +1,7 @@
 //! What the session service asks of the others: the directory (profile service) and credentials (auth service).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +39,7 @@ pub struct LoginFacts {
     /// The user's own maximum login time (SP-20).
     pub user_login_time: UserLoginTime,
     /// The parameters in force (SP-21).
-    pub policy: ServiceParameters,
+    pub policy: Arc<ServiceParameters>,
     /// Set when the phone's owner keeps it to himself; given before what is live is looked at (LI-13).
     pub owner: Option<Refusal>,
     /// Whether the login is refused while the handset is up (LI-8).
@@ -60,7 +61,7 @@ pub struct LogoutFacts {
     /// What the phone wears with nobody logged in.
     pub configuration: Configuration,
     /// The parameters in force (SP-21).
-    pub policy: ServiceParameters,
+    pub policy: Arc<ServiceParameters>,
 }
 
 /// The login of a user who is unknown here.

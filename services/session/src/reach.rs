@@ -175,7 +175,7 @@ mod tests {
         Caller {
             name: "recorder".into(),
             kind,
-            scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
+            scopes: std::sync::Arc::new(scopes.iter().map(|scope| (*scope).into()).collect()),
             ..Caller::anonymous(None)
         }
     }

@@ -231,7 +231,7 @@ impl Core {
     }
 
     /// What the phone of a session wears, and the parameters in force. Who may log in where was decided at the login.
-    async fn rendering(&self, told: &Session) -> Result<(Rendering, ServiceParameters), Refusal> {
+    async fn rendering(&self, told: &Session) -> Result<(Rendering, Arc<ServiceParameters>), Refusal> {
         patiently(|| async {
             let facts =
                 self.peers.prepare_login(&told.phone, told.user.as_str(), Some(&told.profile)).await?;

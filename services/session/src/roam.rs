@@ -2,6 +2,7 @@
 //! let in and rendered for (XC-1 to XC-3); the home half is that of a user of ours at another cluster's phone, on a base
 //! device. Both are ordinary sessions, so that everything that holds for those holds for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -81,7 +82,7 @@ impl Core {
         let rendering = Rendering { logout_configuration: logout.configuration, ..rendering };
         let visiting = LoginFacts {
             prepared: Ok(Box::new(Prepared { rendering, contact_centre, findings })),
-            policy: visiting_policy(facts.policy.clone(), roamed.at_most),
+            policy: Arc::new(visiting_policy(ServiceParameters::clone(&facts.policy), roamed.at_most)),
             ..facts.clone()
         };
         // His home has judged how long he asks for.
@@ -124,7 +125,7 @@ impl Core {
             prepared.rendering.idle_limit = None;
         }
         facts.phone = base_device.clone();
-        facts.policy = home_policy(facts.policy, inter_cluster_time);
+        facts.policy = Arc::new(home_policy(Arc::unwrap_or_clone(facts.policy), inter_cluster_time));
         let made = self.make_login(&asked, facts, (Some(session), actor), self.clock.now(), answer).await?;
         self.schedule_login(&base_device, daily.as_ref()).await;
         Ok(made)

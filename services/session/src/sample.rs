@@ -36,13 +36,13 @@ impl Peers for Directory {
         let prepared = Prepared {
             rendering: Rendering {
                 profile: user_id.parse().unwrap(),
-                configuration: Configuration(Vec::new()),
+                configuration: Configuration::default(),
                 reset: false,
                 lines: Vec::new(),
                 acd_line: None,
                 primary_extension: None,
                 idle_limit: None,
-                logout_configuration: Configuration(Vec::new()),
+                logout_configuration: Configuration::default(),
             },
             contact_centre: None,
             findings: Vec::new(),
@@ -52,14 +52,14 @@ impl Peers for Directory {
             user: user_id.parse().unwrap(),
             prepared: Ok(Box::new(prepared)),
             user_login_time: UserLoginTime::Cluster,
-            policy: policy(),
+            policy: policy().into(),
             owner: None,
             refuse_off_hook: false,
         })
     }
 
     async fn prepare_logout(&self, _phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
-        Ok(LogoutFacts { configuration: Configuration(Vec::new()), policy: policy() })
+        Ok(LogoutFacts { configuration: Configuration::default(), policy: policy().into() })
     }
 
     async fn service_parameters(&self) -> Result<ServiceParameters, Refusal> {
@@ -114,6 +114,6 @@ pub(crate) fn login(user: &str, phone: PhoneName) -> login::Asked {
 
 pub(crate) fn administrator() -> Asker {
     let kind = PrincipalKind::Administrator;
-    let scopes = scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect();
+    let scopes = Arc::new(scopes_of(kind).iter().map(|scope| (*scope).to_owned()).collect());
     Asker::new(Caller { name: "admin".into(), kind, scopes, source: None }, false, "", "")
 }

@@ -7,7 +7,7 @@ local function arg()
 end
 
 -- Records and holders as they were read, and fields of hashes as they shall be: each hash is written once.
-local before, held, fields = {}, {}, {}
+local before, held, fields, emptied = {}, {}, {}, {}
 local function set(key, field, value)
   local call_of = fields[key]
   if not call_of then
@@ -39,17 +39,14 @@ local function hold(holder, moves, gone, come)
   local ends_at = string.find(known, ';', 1, true)
   local version = string.format('%.0f;', tonumber(string.sub(known, 1, ends_at - 1)) + tonumber(moves))
   local those = without(string.sub(known, ends_at + 1), gone) .. come
-  if those == '' then call('RPUSH', vacant, holder) end
+  if those == '' then emptied[#emptied + 1] = holder end
   set(holders, holder, version .. those)
 end
 
 -- A rendering is there once, however many phones refer to it: those beside the first are counted.
 local function keep(name, rendering)
-  if call('HEXISTS', renderings, name) == 1 then
-    call('HINCRBY', shared, name, 1)
-  elseif rendering then
-    call('HSET', renderings, name, rendering)
-  end
+  local is_new = rendering and call('HSET', renderings, name, rendering) == 1
+  if not is_new and (rendering or call('HEXISTS', renderings, name) == 1) then call('HINCRBY', shared, name, 1) end
 end
 
 local function leave(name)
@@ -134,6 +131,7 @@ local function apply(at)
   for key, call_of in pairs(fields) do
     for n = 3, #call_of, 4000 do call('HSET', key, unpack(call_of, n, math.min(n + 3999, #call_of))) end
   end
+  for n = 1, #emptied, 4000 do call('RPUSH', vacant, unpack(emptied, n, math.min(n + 3999, #emptied))) end
   if rev % 1024 < changed then call('LTRIM', touched, 0, 65535) end
   return last
 end

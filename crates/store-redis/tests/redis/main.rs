@@ -14,6 +14,7 @@ mod fault;
 mod loss;
 mod open;
 mod pair;
+mod recalled;
 mod rendering;
 mod snapshot;
 mod speed;

@@ -21,7 +21,7 @@ fn kept(cluster: &roamline_domain::ClusterId) -> [String; 2] {
 async fn dress(store: &Arc<RedisStore>, number: u32, wears: &[u8]) {
     let read = store.load(&About::phone(phone(number))).await.unwrap();
     let before = read.held.phone.clone();
-    let state = PhoneState { epoch: before.epoch + 1, wears: Configuration(wears.to_vec()), ..before };
+    let state = PhoneState { epoch: before.epoch + 1, wears: Configuration(wears.to_vec().into()), ..before };
     store.commit(change(read, state.clone())).await.unwrap();
     assert_eq!(store.phone(&phone(number)).await.unwrap(), Some(state));
 }

@@ -102,7 +102,7 @@ impl Renderings {
         for (byte, own) in bytes.iter_mut().zip(number.to_be_bytes()) {
             *byte = own;
         }
-        Configuration(bytes)
+        Configuration(bytes.into())
     }
 
     /// Of which each phone has its own.

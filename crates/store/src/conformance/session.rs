@@ -116,7 +116,7 @@ pub async fn large_configurations_are_kept_byte_by_byte(store: Arc<impl SessionS
     let read = store.load(&About::phone(phone(1))).await.unwrap();
     let mut state = agent(1).login(read.clone()).states.remove(0);
     state.wears = Configuration((0..256 * 1024_u32).map(|n| (n % 251) as u8).collect());
-    state.session.as_mut().unwrap().logout_configuration = Configuration(vec![0; 70_000]);
+    state.session.as_mut().unwrap().logout_configuration = Configuration(vec![0; 70_000].into());
     store.commit(change(read, state.clone())).await.unwrap();
     assert_eq!(store.phone(&phone(1)).await.unwrap(), Some(state));
 }

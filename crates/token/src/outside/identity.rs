@@ -21,7 +21,7 @@ pub(super) type Claims = Map<String, Value>;
 pub(super) struct Identity {
     pub name: String,
     pub kind: PrincipalKind,
-    pub scopes: BTreeSet<String>,
+    pub scopes: Arc<BTreeSet<String>>,
     pub issued: Option<i64>,
     pub begins: i64,
     pub ends: i64,
@@ -31,7 +31,7 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn caller(&self, source: Option<SocketAddr>) -> Caller {
-        Caller { name: self.name.clone(), kind: self.kind, scopes: self.scopes.clone(), source }
+        Caller { name: self.name.clone(), kind: self.kind, scopes: Arc::clone(&self.scopes), source }
     }
 }
 
@@ -77,13 +77,11 @@ impl Mapping {
             (age, Some(issued)) => issued.saturating_add(age),
             (_, None) => return Err(TokenError::Malformed),
         };
+        let given = scopes_of_roles(roles.iter().map(|role| role.role()));
         Ok(Identity {
             name,
             kind: kind_of(&roles),
-            scopes: scopes_of_roles(roles.iter().map(|role| role.role()))
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
+            scopes: Arc::new(given.into_iter().map(str::to_owned).collect()),
             issued,
             begins: instant(claims, "nbf")?.unwrap_or(i64::MIN).max(issued.unwrap_or(i64::MIN)),
             ends: instant(claims, "exp")?.unwrap_or(i64::MAX),

@@ -68,5 +68,5 @@ async fn name(verifier: &Verifier, token: &str, second: i64) -> Result<String, T
 
 async fn role(verifier: &Verifier, token: &str) -> (PrincipalKind, Vec<String>) {
     let caller = caller(verifier, token, 1).await.unwrap();
-    (caller.kind, caller.scopes.into_iter().collect())
+    (caller.kind, caller.scopes.iter().cloned().collect())
 }

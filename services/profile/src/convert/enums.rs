@@ -14,10 +14,10 @@ use roamline_domain::settings::{
 use roamline_proto::profile as wire;
 
 /// A number that is no value of its enumeration.
-pub(super) struct UnknownValue;
+pub(crate) struct UnknownValue;
 
 /// An enumeration of the domain that the wire has too.
-pub(super) trait Twin: Copy {
+pub(crate) trait Twin: Copy {
     /// The value of a number on the wire; `None` where it says nothing.
     fn read(number: i32) -> Result<Option<Self>, UnknownValue>;
     /// The number on the wire.

@@ -1,18 +1,21 @@
 //! What a phone would wear, and why.
 
+use prost::bytes::Bytes;
 use roamline_domain::PhoneName;
 use roamline_domain::catalogue::Catalogue;
 use roamline_domain::contact_centre::Finding;
+use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::render::EffectiveConfiguration;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile as wire;
 use roamline_proto::refusal::Refusal;
+use roamline_proto::rendering;
 use tonic::{Request, Response, Status, async_trait};
 use wire::rendering_service_server::RenderingService;
 
 use super::status::answer;
 use crate::convert::{
-    configuration, findings, idle_limit, maximum_login_time, parse_phone, service_parameters,
+    Twin, configuration, findings, idle_limit, maximum_login_time, parse_phone, service_parameters,
 };
 use crate::prepare::{Outfit, Prepared, Question, Worn};
 use crate::{Profile, refusal};
@@ -40,7 +43,8 @@ impl RenderingService for Profile {
             Ok(question) => self.prepare_login(&question).await,
             Err(refused) => Err(refused),
         };
-        answer(prepared.map(prepared_login))
+        let (as_bytes, known) = (request.renderings_as_bytes, request.known_parameters);
+        answer(prepared.map(|prepared| prepared_login(prepared, as_bytes, &known)))
     }
 
     async fn prepare_roaming(
@@ -61,7 +65,7 @@ impl RenderingService for Profile {
             let space = space.and_then(|profile| profile.cross_cluster_calling_search_space.clone());
             wire::PrepareRoamingResponse {
                 cross_cluster_calling_search_space: space.unwrap_or_default(),
-                prepared: Some(prepared_login(prepared)),
+                prepared: Some(prepared_login(prepared, false, "")),
             }
         }))
     }
@@ -70,11 +74,21 @@ impl RenderingService for Profile {
         &self,
         request: Request<wire::PrepareLogoutRequest>,
     ) -> Result<Response<wire::PrepareLogoutResponse>, Status> {
-        let prepared = self.prepare_logout(&request.into_inner().phone).await;
-        answer(prepared.map(|prepared| wire::PrepareLogoutResponse {
-            phone: prepared.configuration.phone.to_string(),
-            configuration: Some(configuration(&prepared.configuration)),
-            service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
+        let request = request.into_inner();
+        let prepared = self.prepare_logout(&request.phone).await;
+        answer(prepared.map(|prepared| {
+            let (configuration, rendering) =
+                rendered(&prepared.configuration, request.renderings_as_bytes).either();
+            wire::PrepareLogoutResponse {
+                phone: prepared.configuration.phone.to_string(),
+                configuration,
+                service_parameters: unless_known(
+                    &prepared.parameters,
+                    prepared.etag,
+                    &request.known_parameters,
+                ),
+                rendering,
+            }
         }))
     }
 
@@ -82,9 +96,11 @@ impl RenderingService for Profile {
         &self,
         request: Request<wire::PrepareLogoutsRequest>,
     ) -> Result<Response<wire::PrepareLogoutsResponse>, Status> {
-        let prepared = self.prepare_logouts(&request.into_inner().phones).await;
+        let request = request.into_inner();
+        let prepared = self.prepare_logouts(&request.phones).await;
+        let logout = |known| prepared_logout(known, request.renderings_as_bytes);
         answer(prepared.map(|prepared| wire::PrepareLogoutsResponse {
-            logouts: prepared.configurations.into_iter().map(prepared_logout).collect(),
+            logouts: prepared.configurations.into_iter().map(logout).collect(),
             service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
         }))
     }
@@ -101,32 +117,62 @@ impl RenderingService for Profile {
 
 fn prepared_logout(
     (phone, prepared): (PhoneName, Result<EffectiveConfiguration, Refusal>),
+    as_bytes: bool,
 ) -> wire::PreparedLogout {
-    let (configuration, refusal) = match prepared {
-        Ok(worn) => (Some(configuration(&worn)), None),
-        Err(refused) => (None, Some(deferred(refused, &[]))),
-    };
-    wire::PreparedLogout { phone: phone.to_string(), configuration, refusal }
+    let answer = wire::PreparedLogout { phone: phone.to_string(), ..wire::PreparedLogout::default() };
+    match prepared {
+        Ok(worn) => {
+            let (configuration, rendering) = rendered(&worn, as_bytes).either();
+            wire::PreparedLogout { configuration, rendering, ..answer }
+        }
+        Err(refused) => wire::PreparedLogout { refusal: Some(deferred(refused, &[])), ..answer },
+    }
 }
 
-fn prepared_login(prepared: Prepared) -> wire::PrepareLoginResponse {
+/// A rendering as a message, or as bytes where those are wanted.
+enum Rendered {
+    Message(wire::EffectiveConfiguration),
+    Kept(Bytes),
+}
+
+fn rendered(worn: &EffectiveConfiguration, as_bytes: bool) -> Rendered {
+    let message = configuration(worn);
+    if as_bytes { Rendered::Kept(rendering::keep(message)) } else { Rendered::Message(message) }
+}
+
+impl Rendered {
+    /// The two fields of an answer, one of which has it.
+    fn either(self) -> (Option<wire::EffectiveConfiguration>, Bytes) {
+        match self {
+            Self::Message(message) => (Some(message), Bytes::new()),
+            Self::Kept(bytes) => (None, bytes),
+        }
+    }
+}
+
+/// The parameters, unless the asker has those with that etag.
+fn unless_known(from: &ServiceParameters, etag: String, known: &str) -> Option<wire::ServiceParameters> {
+    (etag != known).then(|| service_parameters(from, etag))
+}
+
+fn prepared_login(prepared: Prepared, as_bytes: bool, known: &str) -> wire::PrepareLoginResponse {
     let answer = wire::PrepareLoginResponse {
         phone: prepared.phone.to_string(),
         user_id: prepared.user_id.to_string(),
-        service_parameters: Some(service_parameters(&prepared.parameters, prepared.etag)),
+        service_parameters: unless_known(&prepared.parameters, prepared.etag, known),
         ..wire::PrepareLoginResponse::default()
     };
     match prepared.outfit {
         Ok(outfit) => wire::PrepareLoginResponse {
             owner_refusal: prepared.owner_refusal.map(|refused| deferred(refused, &[])),
             refuse_off_hook: prepared.refuse_off_hook,
-            ..dressed(answer, outfit)
+            ..dressed(answer, outfit, as_bytes)
         },
         Err(refused) => wire::PrepareLoginResponse { refusal: Some(deferred(refused, &[])), ..answer },
     }
 }
 
-fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit) -> wire::PrepareLoginResponse {
+fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit, as_bytes: bool) -> wire::PrepareLoginResponse {
     let primary = outfit.primary_extension();
     let Outfit { user, worn: Worn { profile, configuration: worn, findings: found }, logout_configuration } =
         outfit;
@@ -134,9 +180,16 @@ fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit) -> wire::PrepareL
         Ok(found) => (found, None),
         Err(broken) => (Vec::new(), Some(broken)),
     };
+    let lines = if as_bytes { worn.lines() } else { Vec::new() };
+    let change = if as_bytes { worn.change.number() } else { 0 };
+    let (configuration, rendering) = rendered(&worn, as_bytes).either();
+    let (logout_configuration, logout_rendering) = rendered(&logout_configuration, as_bytes).either();
     wire::PrepareLoginResponse {
         profile: profile.name.to_string(),
-        configuration: Some(configuration(&worn)),
+        configuration,
+        rendering,
+        change,
+        lines: lines.iter().map(ToString::to_string).collect(),
         acd_line: profile.agent.map(|agent| agent.acd_line.to_string()).unwrap_or_default(),
         primary_extension: primary.map(|line| line.to_string()).unwrap_or_default(),
         contact_centre_refusal: broken.map(|broken| {
@@ -144,7 +197,8 @@ fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit) -> wire::PrepareL
             deferred(Refusal::new(ErrorReason::ContactCentrePolicy, message), &broken)
         }),
         findings: findings(&found),
-        logout_configuration: Some(configuration(&logout_configuration)),
+        logout_configuration,
+        logout_rendering,
         user_maximum_login_time: maximum_login_time(user.maximum_login_time),
         idle_limit: profile.settings.idle_limit_minutes.map(idle_limit),
         ..answer

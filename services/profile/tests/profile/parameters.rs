@@ -306,7 +306,7 @@ async fn cc_9_the_guard_of_logouts_comes_with_what_a_logout_is_decided_by() {
     for guard in [AgentStateGuard::Warn, AgentStateGuard::Block, AgentStateGuard::Allow] {
         let wanted = ServiceParameters { agent_state_guard: guard.into(), ..Default::default() };
         update(&site, wanted, &["agent_state_guard"]).await.unwrap();
-        let question = PrepareLogoutRequest { phone: "SEP000DEDAB3566".into() };
+        let question = PrepareLogoutRequest { phone: "SEP000DEDAB3566".into(), ..Default::default() };
         let told = site.rendering().prepare_logout(question).await.unwrap().into_inner();
         assert_eq!(told.service_parameters.unwrap().agent_state_guard(), guard, "SP-21");
     }

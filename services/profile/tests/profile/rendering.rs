@@ -12,6 +12,7 @@ use roamline_proto::profile::{
     PrepareLoginResponse, PrepareLogoutRequest, PreviewRequest, Resource, ServiceParameters,
     UpdateServiceParametersRequest, User, UserDeviceProfile, WornKind, resource,
 };
+use roamline_proto::rendering;
 use tonic::Status;
 
 use crate::site::{
@@ -39,9 +40,24 @@ async fn prepare(
     user_id: &str,
     profile: &str,
 ) -> Result<PrepareLoginResponse, Status> {
-    let request =
-        PrepareLoginRequest { phone: phone.into(), user_id: user_id.into(), profile: profile.into() };
+    let request = PrepareLoginRequest {
+        phone: phone.into(),
+        user_id: user_id.into(),
+        profile: profile.into(),
+        ..Default::default()
+    };
     Ok(site.rendering().prepare_login(request).await?.into_inner())
+}
+
+async fn prepare_as_bytes(site: &Site, phone: &str, known: &str) -> PrepareLoginResponse {
+    let request = PrepareLoginRequest {
+        phone: phone.into(),
+        user_id: "me".into(),
+        renderings_as_bytes: true,
+        known_parameters: known.into(),
+        ..Default::default()
+    };
+    site.rendering().prepare_login(request).await.unwrap().into_inner()
 }
 
 fn carried(button: &Button) -> String {
@@ -123,7 +139,7 @@ async fn lo_2_with_nobody_logged_in_a_phone_wears_its_logout_choice() {
     let by_profile = preview(&site, "001B54CAFE02", "", "").await.unwrap();
     assert_eq!((by_profile.worn_kind(), by_profile.worn_name.as_str()), (WornKind::UserDeviceProfile, "me"));
 
-    let request = PrepareLogoutRequest { phone: P7960.into() };
+    let request = PrepareLogoutRequest { phone: P7960.into(), ..Default::default() };
     let prepared = site.rendering().prepare_logout(request).await.unwrap().into_inner();
     assert_eq!((prepared.phone.as_str(), prepared.configuration), (P7960, Some(shared)));
     assert_eq!(prepared.service_parameters.unwrap().time_zone, "UTC");
@@ -251,9 +267,9 @@ async fn li_2_a_preview_gives_the_same_refusals_as_errors() {
     let refusal = refused(preview(&site, P7960, "two", "").await, ErrorReason::ProfileChoiceNeeded);
     assert_eq!(fact(&refusal, "profiles"), "a,b");
     refused(preview(&site, P7960, "two", "b").await, ErrorReason::DefaultDeviceProfileMissing);
-    let missing = PrepareLogoutRequest { phone: "000000000001".into() };
+    let missing = PrepareLogoutRequest { phone: "000000000001".into(), ..Default::default() };
     refused(site.rendering().prepare_logout(missing).await, ErrorReason::PhoneNotFound);
-    let malformed = PrepareLogoutRequest { phone: "door".into() };
+    let malformed = PrepareLogoutRequest { phone: "door".into(), ..Default::default() };
     refused(site.rendering().prepare_logout(malformed).await, ErrorReason::InvalidRequest);
 }
 
@@ -361,4 +377,40 @@ async fn dp_10_a_change_to_a_profile_is_rendered_from_the_next_request_on() {
     };
     site.profiles().update_user_device_profile(request).await.unwrap();
     assert_eq!(worn(&preview(&site, P7960, "me", "").await.unwrap()), ["2009", "*3001", "*3002"]);
+}
+
+#[tokio::test]
+async fn li_6_a_rendering_as_bytes_is_the_same_as_the_message() {
+    let site = Site::example().await;
+    let told = prepare(&site, P7960, "me", "").await.unwrap();
+    let bytes = prepare_as_bytes(&site, P7960, "").await;
+    assert_eq!((&bytes.configuration, &bytes.logout_configuration), (&None, &None));
+    let configuration = told.configuration.unwrap();
+    assert_eq!(bytes.change, configuration.change);
+    let lines = configuration.buttons.iter().filter_map(|button| match button.carries.as_ref() {
+        Some(Carries::Line(line)) => Some(&line.lines),
+        _ => None,
+    });
+    assert_eq!(bytes.lines, lines.flatten().cloned().collect::<Vec<_>>());
+    assert_eq!(rendering::read(&bytes.rendering).unwrap(), configuration);
+    assert_eq!(rendering::read(&bytes.logout_rendering).unwrap(), told.logout_configuration.unwrap());
+
+    let as_bytes =
+        PrepareLogoutRequest { phone: P7960.into(), renderings_as_bytes: true, ..Default::default() };
+    let logout = site.rendering().prepare_logout(as_bytes).await.unwrap().into_inner();
+    assert_eq!((logout.configuration, logout.rendering), (None, bytes.logout_rendering));
+}
+
+#[tokio::test]
+async fn sp_21_parameters_are_left_out_only_for_whoever_has_those_in_force() {
+    let site = Site::example().await;
+    let etag = prepare_as_bytes(&site, P7960, "").await.service_parameters.unwrap().etag;
+    assert_eq!(prepare_as_bytes(&site, P7960, &etag).await.service_parameters, None);
+    let known = PrepareLogoutRequest { phone: P7960.into(), known_parameters: etag, ..Default::default() };
+    let logout = site.rendering().prepare_logout(known.clone()).await.unwrap().into_inner();
+    assert_eq!(logout.service_parameters, None);
+    assert!(logout.configuration.is_some());
+    for other in ["v99", "v"] {
+        assert!(prepare_as_bytes(&site, P7960, other).await.service_parameters.is_some(), "{other}");
+    }
 }

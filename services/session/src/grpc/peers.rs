@@ -1,10 +1,12 @@
 //! The other services over gRPC.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use prost::Message;
+use prost::bytes::Bytes;
 use roamline_domain::directory::UserLoginTime;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::ServiceParameters;
@@ -21,12 +23,13 @@ use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
 use roamline_proto::profile::service_parameters_service_client::ServiceParametersServiceClient;
 use roamline_proto::profile::user_service_client::UserServiceClient;
 use roamline_proto::profile::{
-    BatchGetUsersRequest, ConfigurationChange, DeferredRefusal, EffectiveConfiguration,
+    self as wire, BatchGetUsersRequest, ConfigurationChange, DeferredRefusal, EffectiveConfiguration,
     FindAssociatedRequest, GetLineRequest, GetServiceParametersRequest, PrepareLoginRequest,
     PrepareLoginResponse, PrepareLogoutRequest, PrepareLogoutsRequest, PrepareLogoutsResponse,
     SetDoNotDisturbRequest,
 };
 use roamline_proto::refusal::Refusal;
+use roamline_proto::rendering;
 use roamline_serve::{Way, passed_on, within};
 use roamline_token::Bearer;
 use tonic::Status;
@@ -55,6 +58,16 @@ pub struct GrpcPeers {
     users: UserServiceClient<Link>,
     credentials: AuthServiceClient<Link>,
     roaming: Option<RoamingServiceClient<Link>>,
+    /// Shared by all clones.
+    known: Arc<ArcSwap<Known>>,
+}
+
+/// The service parameters that were told last, with their etag. They are not told again while they are in force, and are
+/// asked for whole again and again ([`crate::parameters`]).
+#[derive(Default)]
+struct Known {
+    etag: String,
+    parameters: Arc<ServiceParameters>,
 }
 
 impl GrpcPeers {
@@ -68,7 +81,16 @@ impl GrpcPeers {
             directory: RenderingServiceClient::with_interceptor(profile, bearer.clone()),
             credentials: AuthServiceClient::with_interceptor(auth, bearer.clone()),
             roaming: None,
+            known: Arc::default(),
         }
+    }
+
+    /// The parameters that were told, or those known before where none were.
+    fn policy(&self, known: &Known, told: Option<wire::ServiceParameters>) -> Arc<ServiceParameters> {
+        let Some(told) = told else { return Arc::clone(&known.parameters) };
+        let parameters = Arc::new(convert::policy(&told));
+        self.known.store(Arc::new(Known { etag: told.etag, parameters: Arc::clone(&parameters) }));
+        parameters
     }
 
     /// Has users who are unknown here looked for in other clusters, by the service at the end of that way (XC-1).
@@ -86,30 +108,43 @@ impl Peers for GrpcPeers {
         user_id: &str,
         profile: Option<&ProfileName>,
     ) -> Result<LoginFacts, Refusal> {
+        let known = self.known.load_full();
         let message = PrepareLoginRequest {
             phone: phone.to_string(),
             user_id: user_id.to_owned(),
             profile: profile.map(ToString::to_string).unwrap_or_default(),
+            renderings_as_bytes: true,
+            known_parameters: known.etag.clone(),
         };
         let request = within(DIRECTORY_DEADLINE, message);
         let mut client = self.directory.clone();
         let answer = client.prepare_login(request).await.map_err(|status| refused("profile", &status))?;
-        login_facts(&answer.into_inner())
+        let mut answer = answer.into_inner();
+        let policy = self.policy(&known, answer.service_parameters.take());
+        login_facts(answer, policy)
     }
 
     async fn prepare_logout(&self, phone: &PhoneName) -> Result<LogoutFacts, Refusal> {
-        let request = within(DIRECTORY_DEADLINE, PrepareLogoutRequest { phone: phone.to_string() });
+        let known = self.known.load_full();
+        let message = PrepareLogoutRequest {
+            phone: phone.to_string(),
+            renderings_as_bytes: true,
+            known_parameters: known.etag.clone(),
+        };
         let mut client = self.directory.clone();
-        let answer = client.prepare_logout(request).await.map_err(|status| refused("profile", &status))?;
-        let answer = answer.into_inner();
+        let answer = client.prepare_logout(within(DIRECTORY_DEADLINE, message)).await;
+        let answer = answer.map_err(|status| refused("profile", &status))?.into_inner();
         Ok(LogoutFacts {
-            configuration: encoded(answer.configuration.as_ref()),
-            policy: convert::policy(&answer.service_parameters.unwrap_or_default()),
+            configuration: kept(answer.rendering, answer.configuration),
+            policy: self.policy(&known, answer.service_parameters),
         })
     }
 
     async fn prepare_logouts(&self, phones: &[PhoneName]) -> Vec<Result<LogoutFacts, Refusal>> {
-        let message = PrepareLogoutsRequest { phones: phones.iter().map(ToString::to_string).collect() };
+        let message = PrepareLogoutsRequest {
+            phones: phones.iter().map(ToString::to_string).collect(),
+            renderings_as_bytes: true,
+        };
         let mut client = self.directory.clone();
         let answer = client.prepare_logouts(within(SWEEP_DEADLINE, message)).await;
         let answers = match answer {
@@ -123,7 +158,9 @@ impl Peers for GrpcPeers {
         let request = within(DIRECTORY_DEADLINE, GetServiceParametersRequest {});
         let answer = self.parameters.clone().get_service_parameters(request).await;
         let answer = answer.map_err(|status| unavailable("profile", &status))?;
-        Ok(convert::policy(&answer.into_inner().service_parameters.unwrap_or_default()))
+        let answer = answer.into_inner().service_parameters;
+        let policy = self.policy(&Known::default(), Some(answer.unwrap_or_default()));
+        Ok(ServiceParameters::clone(&policy))
     }
 
     async fn set_do_not_disturb(&self, profile: &ProfileName, on: bool) -> Result<(), Refusal> {
@@ -183,7 +220,7 @@ impl Peers for GrpcPeers {
         }
         Ok(Some(Roamed {
             session: named("session_id", &answer.session_id)?,
-            prepared: Box::new(prepared(&answer.prepared.unwrap_or_default())?),
+            prepared: Box::new(prepared(answer.prepared.unwrap_or_default())?),
             at_most: answer.maximum_login_time.and_then(|time| Duration::try_from(time).ok()),
         }))
     }
@@ -234,17 +271,22 @@ fn logouts_facts(
     if !answer.logouts.iter().map(|logout| logout.phone.as_str()).eq(phones.iter().map(PhoneName::as_str)) {
         return Err(malformed("it is not about the phones that were asked for", "logouts"));
     }
-    let policy = convert::policy(&answer.service_parameters.unwrap_or_default());
+    let policy = Arc::new(convert::policy(&answer.service_parameters.unwrap_or_default()));
     let facts = answer.logouts.into_iter().map(|logout| match logout.refusal {
         Some(refusal) => Err(deferred(&refusal)),
         None => {
-            Ok(LogoutFacts { configuration: encoded(logout.configuration.as_ref()), policy: policy.clone() })
+            let configuration = kept(logout.rendering, logout.configuration);
+            Ok(LogoutFacts { configuration, policy: Arc::clone(&policy) })
         }
     });
     Ok(facts.collect())
 }
 
-pub(super) fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, Refusal> {
+/// What the directory knows about a login, to be decided by these parameters.
+pub(super) fn login_facts(
+    answer: PrepareLoginResponse,
+    policy: Arc<ServiceParameters>,
+) -> Result<LoginFacts, Refusal> {
     let user_login_time = match answer.user_maximum_login_time {
         None => UserLoginTime::Cluster,
         Some(time) => match Duration::try_from(time) {
@@ -256,37 +298,40 @@ pub(super) fn login_facts(answer: &PrepareLoginResponse) -> Result<LoginFacts, R
         phone: named("phone", &answer.phone)?,
         user: named("user_id", &answer.user_id)?,
         user_login_time,
-        policy: convert::policy(answer.service_parameters.as_ref().unwrap_or(&Default::default())),
+        policy,
+        owner: answer.owner_refusal.as_ref().map(deferred),
+        refuse_off_hook: answer.refuse_off_hook,
         prepared: match &answer.refusal {
             Some(refusal) => Err(deferred(refusal)),
             None => Ok(Box::new(prepared(answer)?)),
         },
-        owner: answer.owner_refusal.as_ref().map(deferred),
-        refuse_off_hook: answer.refuse_off_hook,
     })
 }
 
-fn prepared(answer: &PrepareLoginResponse) -> Result<Prepared, Refusal> {
-    let configuration = answer.configuration.as_ref();
-    let reset = configuration.is_some_and(|c| c.change() == ConfigurationChange::RestartThenReset);
+fn prepared(answer: PrepareLoginResponse) -> Result<Prepared, Refusal> {
+    let (change, lines) = match &answer.configuration {
+        Some(message) => (message.change(), convert::worn_lines(message)),
+        None => (answer.change(), answer.lines.iter().filter_map(|line| line.parse().ok()).collect()),
+    };
     Ok(Prepared {
         rendering: Rendering {
             profile: named("profile", &answer.profile)?,
-            configuration: encoded(configuration),
-            reset,
-            lines: configuration.map(convert::worn_lines).unwrap_or_default(),
+            configuration: kept(answer.rendering, answer.configuration),
+            reset: change == ConfigurationChange::RestartThenReset,
+            lines,
             acd_line: optional("acd_line", &answer.acd_line)?,
             primary_extension: optional("primary_extension", &answer.primary_extension)?,
             idle_limit: answer.idle_limit.and_then(|limit| Duration::try_from(limit).ok()),
-            logout_configuration: encoded(answer.logout_configuration.as_ref()),
+            logout_configuration: kept(answer.logout_rendering, answer.logout_configuration),
         },
         contact_centre: answer.contact_centre_refusal.as_ref().map(deferred),
-        findings: answer.findings.clone(),
+        findings: answer.findings,
     })
 }
 
-fn encoded(configuration: Option<&EffectiveConfiguration>) -> Configuration {
-    Configuration(configuration.map(Message::encode_to_vec).unwrap_or_default())
+/// A rendering as it came, or made from the message that came in its stead.
+fn kept(bytes: Bytes, message: Option<EffectiveConfiguration>) -> Configuration {
+    Configuration(message.map_or(bytes, rendering::keep))
 }
 
 fn deferred(refusal: &DeferredRefusal) -> Refusal {

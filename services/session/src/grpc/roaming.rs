@@ -59,6 +59,7 @@ fn home_half(request: BeginHomeHalfRequest) -> Result<HomeHalf, Refusal> {
     let length = |time: Option<prost_types::Duration>| time.and_then(|time| Duration::try_from(time).ok());
     let parameters = prepared.service_parameters.as_ref();
     let inter_cluster_time = length(parameters.and_then(|all| all.inter_cluster_maximum_login_time));
+    let policy = Arc::new(convert::policy(parameters.unwrap_or(&Default::default())));
     let actor = request.actor.map(actor_of).unwrap_or_else(|| Actor {
         name: String::new(),
         source: String::new(),
@@ -68,7 +69,7 @@ fn home_half(request: BeginHomeHalfRequest) -> Result<HomeHalf, Refusal> {
     Ok(HomeHalf {
         session,
         base_device,
-        facts: login_facts(&prepared)?,
+        facts: login_facts(prepared, policy)?,
         duration: length(request.duration),
         inter_cluster_time: inter_cluster_time.unwrap_or_default(),
         actor,

@@ -123,13 +123,13 @@ mod tests {
     fn made() -> Rendering {
         Rendering {
             profile: "agent".parse().unwrap(),
-            configuration: Configuration(vec![1]),
+            configuration: Configuration(vec![1].into()),
             reset: true,
             lines: vec!["2102".parse().unwrap()],
             acd_line: None,
             primary_extension: Some("2102".parse().unwrap()),
             idle_limit: None,
-            logout_configuration: Configuration(vec![2]),
+            logout_configuration: Configuration(vec![2].into()),
         }
     }
 
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_phone_whose_session_cannot_come_back_is_beyond_all_that_it_was_told() {
-        let state = phone_without(&told(0), Configuration(vec![3]), FLOOR);
+        let state = phone_without(&told(0), Configuration(vec![3].into()), FLOOR);
         assert_eq!((state.epoch, state.generation, &state.session), (FLOOR, FLOOR, &None));
         assert!(state.actions.restart);
         assert_eq!(ended(&told(0), LogoutReason::Policy, FLOOR, at(1)).epoch, state.epoch);

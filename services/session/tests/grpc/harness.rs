@@ -129,7 +129,7 @@ pub(crate) fn configuration(worn: &str, user: &str) -> Configuration {
         buttons: numbers.map(button).collect(),
         ..Default::default()
     };
-    Configuration(configuration.encode_to_vec())
+    Configuration(configuration.encode_to_vec().into())
 }
 
 #[async_trait]
@@ -163,7 +163,7 @@ impl Peers for Scripted {
             user: user_id.parse().unwrap(),
             prepared: script.prepared.map_or_else(|| Ok(Box::new(prepared)), Err),
             user_login_time: script.user_login_time,
-            policy: script.policy,
+            policy: script.policy.into(),
             owner: script.owner,
             refuse_off_hook: script.refuse_off_hook,
         })
@@ -175,7 +175,7 @@ impl Peers for Scripted {
             Some(refused) => Err(refused),
             None => Ok(LogoutFacts {
                 configuration: configuration(script.logout_name, ""),
-                policy: script.policy,
+                policy: script.policy.into(),
             }),
         }
     }

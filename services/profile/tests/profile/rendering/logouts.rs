@@ -13,7 +13,11 @@ const UNKNOWN: &str = "SEP000000000001";
 
 async fn prepare(site: &Site, phones: &[&str]) -> Result<PrepareLogoutsResponse, Status> {
     let phones = phones.iter().map(|phone| (*phone).to_owned()).collect();
-    Ok(site.rendering().prepare_logouts(PrepareLogoutsRequest { phones }).await?.into_inner())
+    Ok(site
+        .rendering()
+        .prepare_logouts(PrepareLogoutsRequest { phones, ..Default::default() })
+        .await?
+        .into_inner())
 }
 
 async fn site() -> Site {
@@ -40,7 +44,7 @@ async fn lo_5_many_phones_are_answered_in_order_as_each_alone_would_be() {
     assert_eq!(answer.logouts.len(), phones.len());
     for (phone, logout) in phones.iter().zip(&answer.logouts) {
         assert_eq!(logout.phone, *phone);
-        let alone = PrepareLogoutRequest { phone: (*phone).into() };
+        let alone = PrepareLogoutRequest { phone: (*phone).into(), ..Default::default() };
         match site.rendering().prepare_logout(alone).await {
             Ok(alone) => {
                 let alone = alone.into_inner();
