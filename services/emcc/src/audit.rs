@@ -9,13 +9,11 @@ use roamline_domain::audit::AuditKind;
 use roamline_domain::phone_state::Actor;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_serve::{Clock, PeerIdentity};
+use roamline_serve::Clock;
 use roamline_store::{AuditStore, OwnRecord};
-use roamline_token::Caller;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status};
 
 /// Between two looks for refusals to tell.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -35,17 +33,6 @@ pub(crate) struct Refused {
     pub source: String,
     /// The request; empty where it never came to one.
     pub request: &'static str,
-}
-
-impl Refused {
-    pub(crate) fn of<T>(request: &Request<T>, name: &'static str) -> Self {
-        let id = match request.extensions().get() {
-            Some(PeerIdentity::Spiffe(id)) => id.to_string(),
-            _ => String::new(),
-        };
-        let source = Caller::of(request).source.map(|source| source.ip().to_string()).unwrap_or_default();
-        Self { id, source, request: name }
-    }
 }
 
 /// The trail, and what is to be added to it.
@@ -96,12 +83,6 @@ impl Audit {
     /// Notes a refusal, to be told within a second, or with others of its kind.
     pub(crate) fn refused(&self, who: Refused, refusal: &Refusal) {
         self.note(who, refusal.reason, String::new());
-    }
-
-    /// As [`Audit::refused`], and gives the refusal's status.
-    pub(crate) fn refuse(&self, who: Refused, refusal: Refusal) -> Status {
-        self.refused(who, &refusal);
-        refusal.into()
     }
 
     /// Notes a certificate with that SPIFFE id that was not believed.

@@ -4,6 +4,7 @@ mod administration;
 mod exchange;
 mod federation;
 mod local;
+mod refused;
 mod remote;
 mod roaming;
 mod trust;
