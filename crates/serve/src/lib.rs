@@ -17,6 +17,7 @@ mod even_times;
 mod front;
 mod ids;
 mod inside;
+pub mod inventory;
 mod listeners;
 pub mod metrics;
 mod open_calls;

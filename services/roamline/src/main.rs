@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod demo;
 mod life;
+mod measured;
 mod migrate;
 mod neighbours;
 mod parts;

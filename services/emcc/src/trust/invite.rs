@@ -1,6 +1,5 @@
 //! Invitations: made by an administrator here, used once by the cluster that they are for.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use roamline_domain::ClusterId;
@@ -12,18 +11,11 @@ use roamline_domain::emcc::trust::{
 use roamline_proto::emcc::InvitationState;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_serve::metrics::Counter;
+use roamline_serve::inventory::INVITATIONS;
 use roamline_store::federation::{Changed, From, Setting, SettingKind};
 
 use super::{Kept, Own, Service, judged};
 use crate::refusal;
-
-static USES: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new(
-        "roamline.emcc.invitations",
-        "Times that a cluster came with an invitation, by what became of it",
-    )
-});
 
 /// An invitation that was made.
 pub(crate) struct Invited {
@@ -158,12 +150,12 @@ impl Service {
         let cluster = &bundle.cluster;
         match &done {
             Ok(_) => {
-                USES.add(1, &[("result", "OK")]);
+                INVITATIONS.add(1, &[("result", "OK")]);
                 tracing::info!(invitation = shown, %cluster, from, "a cluster came with an invitation and was let in");
             }
             Err(refused) => {
                 let reason = Refusal::reason_name(refused.reason);
-                USES.add(1, &[("result", reason)]);
+                INVITATIONS.add(1, &[("result", reason)]);
                 tracing::warn!(invitation = shown, %cluster, from, reason, "a cluster came with an invitation and was refused");
             }
         }
