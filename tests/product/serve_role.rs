@@ -88,7 +88,7 @@ impl Apart {
         self.site.roamctl_with_input(&[&whole, arguments].concat(), input)
     }
 
-    fn json(&self, front: &str, arguments: &[&str], input: &str) -> Value {
+    pub(crate) fn json(&self, front: &str, arguments: &[&str], input: &str) -> Value {
         let output = self.roamctl(front, arguments, input);
         assert!(output.status.success(), "{}", text(&output));
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
@@ -217,7 +217,7 @@ impl<const N: usize> Service<http::Request<Body>> for Forward<N> {
 }
 
 /// The front; its address.
-async fn front(apart: &Apart, redis: &Redis, tasks: &Tasks) -> String {
+pub(crate) async fn front(apart: &Apart, redis: &Redis, tasks: &Tasks) -> String {
     let channel = |addresses: &str| {
         let elsewhere = Elsewhere::new(addresses, &CallTls::default(), Duration::from_secs(1)).unwrap();
         elsewhere.channel("front", tasks).unwrap()

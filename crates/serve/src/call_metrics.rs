@@ -18,6 +18,7 @@ use tower::{Layer, Service};
 use crate::connection::Peer;
 use crate::inventory::{CLIENT_CALLS, SERVER_CALLS};
 use crate::places::Visit;
+use crate::trace::CallSpan;
 
 /// Standard services that are no part of the contract. Any other path is `_OTHER`, so that nobody can make labels up.
 pub(crate) const STANDARD: &[&str] = &[
@@ -56,8 +57,10 @@ where
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = Call::answered(request.uri().path(), Peer::visit(&request));
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let method = method(request.uri().path());
+        let span = CallSpan::answered(method, request.headers_mut());
+        let call = Call::new(method, Side::Server, span, Peer::visit(&request));
         Box::pin(call.until_answered(self.0.call(request)))
     }
 }
@@ -66,6 +69,7 @@ where
 pub(crate) struct Call {
     method: &'static str,
     side: Side,
+    span: CallSpan,
     started: Instant,
     open: bool,
     /// Keeps its connection from being idle.
@@ -82,18 +86,15 @@ enum Side {
 }
 
 impl Call {
-    /// One that we answer.
-    fn answered(path: &str, visit: Option<Visit>) -> Self {
-        Self::new(path, Side::Server, visit)
-    }
-
     /// One that we make, to the cluster of that id if it is another one.
-    pub(crate) fn made(path: &str, peer: Option<Arc<str>>) -> Self {
-        Self::new(path, Side::Client { peer }, None)
+    pub(crate) fn made<B>(request: &mut Request<B>, peer: Option<Arc<str>>) -> Self {
+        let method = method(request.uri().path());
+        let span = CallSpan::made(method, peer.as_deref(), request.headers_mut());
+        Self::new(method, Side::Client { peer }, span, None)
     }
 
-    fn new(path: &str, side: Side, visit: Option<Visit>) -> Self {
-        Self { method: method(path), side, started: Instant::now(), open: true, _visit: visit }
+    fn new(method: &'static str, side: Side, span: CallSpan, visit: Option<Visit>) -> Self {
+        Self { method, side, span, started: Instant::now(), open: true, _visit: visit }
     }
 
     /// Waits for the answer, and measures until its last byte.
@@ -101,7 +102,7 @@ impl Call {
         mut self,
         answer: impl Future<Output = Result<Response<Body>, E>>,
     ) -> Result<Response<Body>, E> {
-        let response = match answer.await {
+        let response = match self.span.around(answer).await {
             Ok(response) => response,
             Err(error) => {
                 self.end(Code::Unavailable);
@@ -126,12 +127,14 @@ impl Call {
         ];
         match &self.side {
             Side::Server => {
+                self.span.end(name, is_fault(code));
                 if is_fault(code) {
                     labels.push(("error.type", name));
                 }
                 SERVER_CALLS.record(seconds, &labels);
             }
             Side::Client { peer } => {
+                self.span.end(name, code != Code::Ok);
                 if code != Code::Ok {
                     labels.push(("error.type", name));
                 }

@@ -237,6 +237,13 @@ pub static TOKENS: Counter = Counter::new(
     &[("cache", OneOf(&["hit", "miss"]))],
     "Tokens that were looked at: remembered (`hit`), or by their signature (`miss`)",
 );
+/// Telemetry that was sent, or was not.
+pub static TELEMETRY: Counter = Counter::new(
+    "roamline.telemetry.records",
+    EVERY,
+    &[("signal", OneOf(&["logs", "traces"])), ("result", OneOf(&["dropped", "failed", "sent"]))],
+    "Spans, and lines of the log, for the collector: sent, not taken by it (`failed`), or without room to wait (`dropped`)",
+);
 /// Credentials refused unseen.
 pub static THROTTLED: Counter = Counter::new(
     "roamline.auth.throttled",
@@ -409,6 +416,7 @@ pub static ALL: &[&Entry] = &[
     PUBLIC_STREAMS_OPEN.entry(),
     PUBLIC_STREAMS_ENDED.entry(),
     TOKENS.entry(),
+    TELEMETRY.entry(),
     THROTTLED.entry(),
     HASHING_WAITING.entry(),
     HASHING_WAIT.entry(),

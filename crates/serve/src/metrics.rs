@@ -7,7 +7,9 @@ use std::sync::{LazyLock, OnceLock};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
 
 use crate::inventory::{Entry, Kind, LabelOf};
@@ -21,23 +23,42 @@ const SECONDS: &[f64] =
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-static PROVIDER: LazyLock<SdkMeterProvider> = LazyLock::new(|| {
+static PROVIDER: OnceLock<SdkMeterProvider> = OnceLock::new();
+
+/// What records for the admin port, beside what else there is to record for.
+fn built(builder: MeterProviderBuilder) -> SdkMeterProvider {
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(REGISTRY.clone())
         .without_target_info()
         .scope_info_enabled(false)
         .build();
     match exporter {
-        Ok(exporter) => SdkMeterProvider::builder().with_reader(exporter).build(),
+        Ok(exporter) => builder.with_reader(exporter).build(),
         Err(error) => {
-            tracing::error!(%error, "metrics are not recorded");
-            SdkMeterProvider::builder().build()
+            tracing::error!(%error, "metrics are not shown on the admin port");
+            builder.build()
         }
     }
-});
+}
+
+/// Sends what is recorded by way of that reader, too. Must be called before anything is recorded.
+pub(crate) fn send_with(reader: impl MetricReader, resource: &Resource) {
+    let builder = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader);
+    if PROVIDER.set(built(builder)).is_err() {
+        tracing::error!("metrics are recorded already, and are not sent");
+    }
+}
+
+/// Sends what is left, and records no more.
+pub(crate) fn end_sending() {
+    if let Some(provider) = PROVIDER.get() {
+        // Whether the last ones were taken, nobody is there to hear.
+        let _ = provider.shutdown();
+    }
+}
 
 fn meter() -> Meter {
-    PROVIDER.meter("roamline")
+    PROVIDER.get_or_init(|| built(SdkMeterProvider::builder())).meter("roamline")
 }
 
 /// An entry of the inventory, and what records for it once it is used.

@@ -64,8 +64,8 @@ impl Service<Request<Body>> for Way {
         }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = Call::made(request.uri().path(), self.peer.clone());
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let call = Call::made(&mut request, self.peer.clone());
         let answer = match &mut self.place {
             Place::Inside(inside) => Either::Left(inside.call(request)),
             Place::Elsewhere(channel) => Either::Right(channel.call(request).map_err(BoxError::from)),

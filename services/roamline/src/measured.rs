@@ -1,4 +1,5 @@
-//! Stores whose operations are measured: how long each took, and how it failed (`db.client.operation.duration`).
+//! Stores whose operations are measured: how long each took, and how it failed (`db.client.operation.duration`), and which
+//! trace it was for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +8,13 @@ use std::time::Instant;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
-use roamline_domain::audit::AuditRecord;
+use roamline_domain::audit::{AuditRecord, EventMark};
+use roamline_domain::credential::PrincipalKind;
 use roamline_domain::directory::{Claim, Key, Kind};
 use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
 use roamline_domain::{PhoneName, PrincipalName, RequestId, SessionId, UserId};
 use roamline_serve::inventory::STORE_CALLS;
+use roamline_serve::trace::part;
 use roamline_store::{
     About, AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Change, Commit, CommitError, Committed,
     CredentialStore, DirectoryError, DirectoryStore, EventPage, EventsError, Import, ImportError,
@@ -38,9 +41,10 @@ impl<S: ?Sized> Measured<S> {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let begun = Instant::now();
-        let done = work.await;
         let mut labels = vec![("db.system.name", self.system), ("db.operation.name", operation)];
-        labels.extend(done.as_ref().err().and_then(Failure::word).map(|word| ("error.type", word)));
+        let failed = |done: &Result<T, E>| done.as_ref().err().and_then(Failure::word);
+        let done = part(operation, &labels, work, failed).await;
+        labels.extend(failed(&done).map(|word| ("error.type", word)));
         STORE_CALLS.record(begun.elapsed().as_secs_f64(), &labels);
         done
     }
