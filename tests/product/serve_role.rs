@@ -117,7 +117,7 @@ impl Apart {
 /// A process of one service. It is killed when the value is dropped.
 pub(crate) struct Running {
     child: Child,
-    said: Receiver<String>,
+    pub(crate) said: Receiver<String>,
     out: Receiver<String>,
     admin: String,
 }
@@ -162,7 +162,7 @@ impl Drop for Running {
     }
 }
 
-fn wait_for(said: &Receiver<String>, what: &str) -> String {
+pub(crate) fn wait_for(said: &Receiver<String>, what: &str) -> String {
     let until = Instant::now() + WITHIN;
     let mut before = Vec::new();
     loop {

@@ -9,7 +9,7 @@ use roamline_serve::Tasks;
 use crate::collector::{Collector, Seen};
 use crate::process::{Site, WITHIN, text};
 use crate::redis::starter::Redis;
-use crate::serve_role::{Apart, front};
+use crate::serve_role::{Apart, front, wait_for};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -53,6 +53,10 @@ async fn a_login_is_one_trace_over_client_services_and_stores() {
     });
     let output = output.unwrap();
     assert!(output.status.success(), "{}", text(&output));
+
+    let line = wait_for(&session.said, "\"logged in\"");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(line["trace_id"] == TRACE && line["span_id"].as_str().unwrap().len() == 16, "{line}");
 
     let whole = |spans: &[Seen]| {
         find(spans, "roamline-session", SERVER, LOGIN).is_some()

@@ -227,7 +227,7 @@ pub static PUBLIC_STREAMS_OPEN: Gauge =
 pub static PUBLIC_STREAMS_ENDED: Counter = Counter::new(
     "roamline.public_streams.ended",
     EVERY,
-    &[("reason", OneOf(&["crowded"]))],
+    &[("reason", OneOf(&["connection", "crowded"]))],
     "Streams of health and reflection that were ended by a limit",
 );
 /// Tokens that were looked at.
