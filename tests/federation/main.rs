@@ -10,6 +10,9 @@
     reason = "a test says what it expects"
 )]
 
+#[path = "../product/collector.rs"]
+#[allow(dead_code, reason = "the other tests of the product use all of it")]
+mod collector;
 mod crowd;
 mod hostile;
 mod obstacles;
@@ -21,6 +24,7 @@ mod roaming;
 mod search;
 mod severed;
 mod speed;
+mod traced;
 mod world;
 
 /// How many of something: few in every run, many in the full one.

@@ -114,10 +114,15 @@ pub(crate) fn parameters() -> FederationParameters {
 impl World {
     /// Clusters of these ids, each furnished, each with all the others as peers that are up.
     pub(crate) async fn of(ids: &[&str]) -> Self {
+        Self::with(ids, &[]).await
+    }
+
+    /// As [`World::of`], with these settings more.
+    pub(crate) async fn with(ids: &[&str], settings: &[(&str, &str)]) -> Self {
         let authority = Authority::new();
         let mut clusters = HashMap::new();
         for id in ids {
-            clusters.insert((*id).to_owned(), Cluster::start(id, &authority).await);
+            clusters.insert((*id).to_owned(), Cluster::start(id, &authority, settings).await);
         }
         let world = Self { authority, clusters };
         for id in ids {
@@ -150,7 +155,7 @@ impl std::ops::Index<&&str> for World {
 }
 
 impl Cluster {
-    async fn start(id: &str, authority: &Authority) -> Self {
+    async fn start(id: &str, authority: &Authority, settings: &[(&str, &str)]) -> Self {
         let (certificate, key) = authority.sign(id, |_| {});
         std::fs::write(authority.file(&format!("{id}.crt")), certificate).unwrap();
         std::fs::write(authority.file(&format!("{id}.key")), key).unwrap();
@@ -171,6 +176,7 @@ impl Cluster {
             .set("EMCC__LOGIN_WITHIN", "2s")
             .set("AUTH__HASHING__MEMORY_KIB", "8")
             .set("AUTH__HASHING__PASSES", "1");
+        let site = settings.iter().fold(site, |site, (key, value)| site.set(key, value));
         let server = start(site.up()).expect("the cluster starts");
         let mut cluster =
             Self { id: id.into(), site, server, admin: String::new(), ca: authority.pem.clone() };

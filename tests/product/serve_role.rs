@@ -88,7 +88,7 @@ impl Apart {
         self.site.roamctl_with_input(&[&whole, arguments].concat(), input)
     }
 
-    fn json(&self, front: &str, arguments: &[&str], input: &str) -> Value {
+    pub(crate) fn json(&self, front: &str, arguments: &[&str], input: &str) -> Value {
         let output = self.roamctl(front, arguments, input);
         assert!(output.status.success(), "{}", text(&output));
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
@@ -117,7 +117,7 @@ impl Apart {
 /// A process of one service. It is killed when the value is dropped.
 pub(crate) struct Running {
     child: Child,
-    said: Receiver<String>,
+    pub(crate) said: Receiver<String>,
     out: Receiver<String>,
     admin: String,
 }
@@ -162,7 +162,7 @@ impl Drop for Running {
     }
 }
 
-fn wait_for(said: &Receiver<String>, what: &str) -> String {
+pub(crate) fn wait_for(said: &Receiver<String>, what: &str) -> String {
     let until = Instant::now() + WITHIN;
     let mut before = Vec::new();
     loop {
@@ -217,7 +217,7 @@ impl<const N: usize> Service<http::Request<Body>> for Forward<N> {
 }
 
 /// The front; its address.
-async fn front(apart: &Apart, redis: &Redis, tasks: &Tasks) -> String {
+pub(crate) async fn front(apart: &Apart, redis: &Redis, tasks: &Tasks) -> String {
     let channel = |addresses: &str| {
         let elsewhere = Elsewhere::new(addresses, &CallTls::default(), Duration::from_secs(1)).unwrap();
         elsewhere.channel("front", tasks).unwrap()

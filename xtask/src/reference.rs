@@ -26,16 +26,22 @@ fn files(workspace: &Workspace, rules: &Reference) -> Result<Vec<(&'static str, 
     Ok(files)
 }
 
-/// Has the server write the schema of its configuration, which a test of it compares.
-fn write_configuration(workspace: &Workspace) -> Result<()> {
-    let test =
-        ["test", "--quiet", "-p", "roamline", "--bin", "roamline", "the_schema_is_the_one_that_is_kept"];
-    step::run(workspace.cargo().args(test).env("ROAMLINE_WRITE_REFERENCE", "1"))
+/// Has the server write the schema of its configuration, and the list of its metrics, which tests of it compare.
+fn write_of_server(workspace: &Workspace) -> Result<()> {
+    let tests = [
+        ["-p", "roamline", "--bin", "roamline", "the_schema_is_the_one_that_is_kept"].as_slice(),
+        &["-p", "roamline-serve", "--lib", "the_page_of_metrics_is_the_one_that_is_kept"],
+    ];
+    for test in tests {
+        let mut cargo = workspace.cargo();
+        step::run(cargo.args(["test", "--quiet"]).args(test).env("ROAMLINE_WRITE_REFERENCE", "1"))?;
+    }
+    Ok(())
 }
 
 /// Writes every generated file.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
-    write_configuration(workspace)?;
+    write_of_server(workspace)?;
     for (name, text) in files(workspace, &rules::make(workspace)?)? {
         let path = workspace.root.join(name);
         let folder = path.parent().unwrap_or(Path::new("."));

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures::Stream;
@@ -13,18 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::pause;
 use crate::connection::Connection;
-use crate::metrics::Counter;
+use crate::inventory::{ACCEPT_FAILURES, HANDSHAKES};
 use crate::places::{Places, Seat};
 use crate::tls::Tls;
 
 /// How long to wait after an accept that failed for want of something (file descriptors, memory).
 const BACK_OFF: Duration = Duration::from_millis(50);
-
-static FAILURES: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new("roamline.connections.accept_failures", "Times that no connection could be accepted")
-});
-static HANDSHAKES: LazyLock<Counter> =
-    LazyLock::new(|| Counter::new("roamline.tls.handshakes", "TLS handshakes, by result"));
 
 /// The connections that come in at one port.
 pub(crate) struct Door {
@@ -114,7 +107,7 @@ async fn accept(listener: &TcpListener, short: &mut bool) -> TcpStream {
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                FAILURES.add(1, &[]);
+                ACCEPT_FAILURES.add(1, &[]);
                 if !std::mem::replace(short, true) {
                     tracing::error!(%error, "no connection can be accepted now");
                 }

@@ -1,8 +1,9 @@
-//! How long each RPC took and how it ended: `rpc.server.call.duration`, with the names of OpenTelemetry's conventions.
+//! How long each RPC took and how it ended, those that we answer and those that we make: `rpc.server.call.duration` and
+//! `rpc.client.call.duration`, with the names of OpenTelemetry's conventions.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -15,15 +16,12 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::connection::Peer;
-use crate::metrics::Histogram;
+use crate::inventory::{CLIENT_CALLS, SERVER_CALLS};
 use crate::places::Visit;
-
-static DURATION: LazyLock<Histogram> = LazyLock::new(|| {
-    Histogram::new("rpc.server.call.duration", "Duration of an RPC, until its last byte", "s")
-});
+use crate::trace::CallSpan;
 
 /// Standard services that are no part of the contract. Any other path is `_OTHER`, so that nobody can make labels up.
-const STANDARD: &[&str] = &[
+pub(crate) const STANDARD: &[&str] = &[
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -49,6 +47,7 @@ impl<S, B> Service<Request<B>> for CallMetrics<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,
+    S::Error: 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -58,42 +57,90 @@ where
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut call = Call {
-            method: method(request.uri().path()),
-            started: Instant::now(),
-            open: true,
-            _visit: Peer::visit(&request),
-        };
-        let answer = self.0.call(request);
-        Box::pin(async move {
-            let response = answer.await?;
-            if let Some(code) = code(response.headers()) {
-                call.end(code);
-            }
-            Ok(response.map(|inner| Body::new(MeasuredBody { inner, call })))
-        })
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let method = method(request.uri().path());
+        let span = CallSpan::answered(method, request.headers_mut());
+        let call = Call::new(method, Side::Server, span, Peer::visit(&request));
+        Box::pin(call.until_answered(self.0.call(request)))
     }
 }
 
 /// One call; one that is dropped before its end was given up by its client.
-struct Call {
+pub(crate) struct Call {
     method: &'static str,
+    side: Side,
+    span: CallSpan,
     started: Instant,
     open: bool,
     /// Keeps its connection from being idle.
     _visit: Option<Visit>,
 }
 
+/// Who measures it.
+enum Side {
+    Server,
+    /// The peer is another cluster.
+    Client {
+        peer: Option<Arc<str>>,
+    },
+}
+
 impl Call {
+    /// One that we make, to the cluster of that id if it is another one.
+    pub(crate) fn made<B>(request: &mut Request<B>, peer: Option<Arc<str>>) -> Self {
+        let method = method(request.uri().path());
+        let span = CallSpan::made(method, peer.as_deref(), request.headers_mut());
+        Self::new(method, Side::Client { peer }, span, None)
+    }
+
+    fn new(method: &'static str, side: Side, span: CallSpan, visit: Option<Visit>) -> Self {
+        Self { method, side, span, started: Instant::now(), open: true, _visit: visit }
+    }
+
+    /// Waits for the answer, and measures until its last byte.
+    pub(crate) async fn until_answered<E>(
+        mut self,
+        answer: impl Future<Output = Result<Response<Body>, E>>,
+    ) -> Result<Response<Body>, E> {
+        let response = match self.span.around(answer).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.end(Code::Unavailable);
+                return Err(error);
+            }
+        };
+        if let Some(code) = code(response.headers()) {
+            self.end(code);
+        }
+        Ok(response.map(|inner| Body::new(MeasuredBody { inner, call: self })))
+    }
+
     fn end(&mut self, code: Code) {
-        if std::mem::take(&mut self.open) {
-            let labels = [
-                ("rpc.system.name", "grpc"),
-                ("rpc.method", self.method),
-                ("rpc.response.status_code", name(code)),
-            ];
-            DURATION.record(self.started.elapsed().as_secs_f64(), &labels);
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        let (name, seconds) = (name(code), self.started.elapsed().as_secs_f64());
+        let mut labels = vec![
+            ("rpc.system.name", "grpc"),
+            ("rpc.method", self.method),
+            ("rpc.response.status_code", name),
+        ];
+        match &self.side {
+            Side::Server => {
+                self.span.end(name, is_fault(code));
+                if is_fault(code) {
+                    labels.push(("error.type", name));
+                }
+                SERVER_CALLS.record(seconds, &labels);
+            }
+            Side::Client { peer } => {
+                self.span.end(name, code != Code::Ok);
+                if code != Code::Ok {
+                    labels.push(("error.type", name));
+                }
+                labels.extend(peer.as_deref().map(|peer| ("peer", peer)));
+                CLIENT_CALLS.record(seconds, &labels);
+            }
         }
     }
 }
@@ -151,24 +198,33 @@ fn code(headers: &HeaderMap) -> Option<Code> {
     Some(Code::from_bytes(headers.get("grpc-status")?.as_bytes()))
 }
 
+/// Whether a server has failed by such an answer, as OpenTelemetry's conventions see it.
+fn is_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
+}
+
+/// The names of all statuses, in the order of their numbers.
+pub(crate) const CODES: &[&str] = &[
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
+    usize::try_from(i32::from(code)).ok().and_then(|number| CODES.get(number)).copied().unwrap_or("UNKNOWN")
 }

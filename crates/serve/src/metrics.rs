@@ -1,12 +1,18 @@
-//! Instruments: one registry for the process, read as text on the admin port. Names are dotted
+//! Instruments: one registry for the process, read as text on the admin port, and sent where telemetry is. Which there are
+//! is listed in the [inventory](crate::inventory), and no other can be made. Names are dotted
 //! (`roamline.session.logins`); the text has them with underscores and unit suffixes.
 
-use std::sync::LazyLock;
+use std::fmt;
+use std::sync::{LazyLock, OnceLock};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
+
+use crate::inventory::{Entry, Kind, LabelOf};
 
 /// What a label says: its name and its value.
 pub type Label<'a> = (&'static str, &'a str);
@@ -17,88 +23,169 @@ const SECONDS: &[f64] =
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-static PROVIDER: LazyLock<SdkMeterProvider> = LazyLock::new(|| {
+static PROVIDER: OnceLock<SdkMeterProvider> = OnceLock::new();
+
+/// What records for the admin port, beside what else there is to record for.
+fn built(builder: MeterProviderBuilder) -> SdkMeterProvider {
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(REGISTRY.clone())
         .without_target_info()
         .scope_info_enabled(false)
         .build();
     match exporter {
-        Ok(exporter) => SdkMeterProvider::builder().with_reader(exporter).build(),
+        Ok(exporter) => builder.with_reader(exporter).build(),
         Err(error) => {
-            tracing::error!(%error, "metrics are not recorded");
-            SdkMeterProvider::builder().build()
+            tracing::error!(%error, "metrics are not shown on the admin port");
+            builder.build()
         }
     }
-});
-
-fn meter() -> Meter {
-    PROVIDER.meter("roamline")
 }
 
-fn pairs(labels: &[Label<'_>]) -> Vec<KeyValue> {
-    labels.iter().map(|(name, value)| KeyValue::new(*name, (*value).to_owned())).collect()
+/// Sends what is recorded by way of that reader, too. Must be called before anything is recorded.
+pub(crate) fn send_with(reader: impl MetricReader, resource: &Resource) {
+    let builder = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader);
+    if PROVIDER.set(built(builder)).is_err() {
+        tracing::error!("metrics are recorded already, and are not sent");
+    }
+}
+
+/// Sends what is left, and records no more.
+pub(crate) fn end_sending() {
+    if let Some(provider) = PROVIDER.get() {
+        // Whether the last ones were taken, nobody is there to hear.
+        let _ = provider.shutdown();
+    }
+}
+
+fn meter() -> Meter {
+    PROVIDER.get_or_init(|| built(SdkMeterProvider::builder())).meter("roamline")
+}
+
+/// An entry of the inventory, and what records for it once it is used.
+struct Instrument<T> {
+    entry: Entry,
+    made: OnceLock<T>,
+}
+
+impl<T> Instrument<T> {
+    const fn new(entry: Entry) -> Self {
+        Self { entry, made: OnceLock::new() }
+    }
+
+    /// The labels as they are recorded. One that the inventory does not list is a mistake that tests find.
+    fn pairs(&self, labels: &[Label<'_>]) -> Vec<KeyValue> {
+        debug_assert!(self.entry.takes(labels), "{} has no labels {labels:?}", self.entry.name);
+        labels.iter().map(|(name, value)| KeyValue::new(*name, (*value).to_owned())).collect()
+    }
+}
+
+impl<T> fmt::Debug for Instrument<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entry.name)
+    }
 }
 
 /// Counts up.
-#[derive(Clone, Debug)]
-pub struct Counter(opentelemetry::metrics::Counter<u64>);
+#[derive(Debug)]
+pub struct Counter(Instrument<opentelemetry::metrics::Counter<u64>>);
 
 impl Counter {
-    /// A counter of that name.
-    pub fn new(name: &'static str, description: &'static str) -> Self {
-        Self(meter().u64_counter(name).with_description(description).build())
+    pub(crate) const fn new(
+        name: &'static str,
+        of: &'static str,
+        labels: &'static [LabelOf],
+        says: &'static str,
+    ) -> Self {
+        Self(Instrument::new(Entry { name, kind: Kind::Counter, unit: "", of, labels, says }))
     }
 
     /// Counts `number` more.
     pub fn add(&self, number: u64, labels: &[Label<'_>]) {
-        self.0.add(number, &pairs(labels));
+        let entry = self.entry();
+        let made =
+            self.0.made.get_or_init(|| meter().u64_counter(entry.name).with_description(entry.says).build());
+        made.add(number, &self.0.pairs(labels));
+    }
+
+    pub(crate) const fn entry(&self) -> &Entry {
+        &self.0.entry
     }
 }
 
 /// Records how values are spread.
-#[derive(Clone, Debug)]
-pub struct Histogram(opentelemetry::metrics::Histogram<f64>);
+#[derive(Debug)]
+pub struct Histogram(Instrument<opentelemetry::metrics::Histogram<f64>>);
 
 impl Histogram {
-    /// A histogram of that name; the unit is one of UCUM (`s`, `By`, `1`).
-    pub fn new(name: &'static str, description: &'static str, unit: &'static str) -> Self {
-        let meter = meter();
-        let builder = meter.f64_histogram(name).with_description(description).with_unit(unit);
-        let builder = if unit == "s" { builder.with_boundaries(SECONDS.to_vec()) } else { builder };
-        Self(builder.build())
+    /// Of seconds.
+    pub(crate) const fn new(
+        name: &'static str,
+        of: &'static str,
+        labels: &'static [LabelOf],
+        says: &'static str,
+    ) -> Self {
+        Self(Instrument::new(Entry { name, kind: Kind::Histogram, unit: "s", of, labels, says }))
     }
 
     /// Records one value.
     pub fn record(&self, value: f64, labels: &[Label<'_>]) {
-        self.0.record(value, &pairs(labels));
+        let entry = self.entry();
+        let made = self.0.made.get_or_init(|| {
+            let meter = meter();
+            let builder = meter.f64_histogram(entry.name).with_description(entry.says);
+            builder.with_unit(entry.unit).with_boundaries(SECONDS.to_vec()).build()
+        });
+        made.record(value, &self.0.pairs(labels));
+    }
+
+    pub(crate) const fn entry(&self) -> &Entry {
+        &self.0.entry
     }
 }
 
-/// Goes up and down.
-#[derive(Clone, Debug)]
-pub struct Gauge(opentelemetry::metrics::UpDownCounter<i64>);
+/// Goes up and down, from 0.
+#[derive(Debug)]
+pub struct Gauge(Instrument<opentelemetry::metrics::UpDownCounter<i64>>);
 
 impl Gauge {
-    /// A gauge of that name, at 0.
-    pub fn new(name: &'static str, description: &'static str) -> Self {
-        Self(meter().i64_up_down_counter(name).with_description(description).build())
+    pub(crate) const fn new(
+        name: &'static str,
+        of: &'static str,
+        labels: &'static [LabelOf],
+        says: &'static str,
+    ) -> Self {
+        Self(Instrument::new(Entry { name, kind: Kind::Gauge, unit: "", of, labels, says }))
     }
 
     /// Moves it by `change`.
     pub fn add(&self, change: i64, labels: &[Label<'_>]) {
-        self.0.add(change, &pairs(labels));
+        let entry = self.entry();
+        let made = self
+            .0
+            .made
+            .get_or_init(|| meter().i64_up_down_counter(entry.name).with_description(entry.says).build());
+        made.add(change, &self.0.pairs(labels));
+    }
+
+    pub(crate) const fn entry(&self) -> &Entry {
+        &self.0.entry
     }
 }
 
 /// Stands at the value that it was last set to.
-#[derive(Clone, Debug)]
-pub struct Level(opentelemetry::metrics::Gauge<i64>);
+#[derive(Debug)]
+pub struct Level(Instrument<opentelemetry::metrics::Gauge<i64>>);
 
 impl Level {
-    /// A level of that name; the unit is one of UCUM (`s`, `By`, `1`).
-    pub fn new(name: &'static str, description: &'static str, unit: &'static str) -> Self {
-        Self(meter().i64_gauge(name).with_description(description).with_unit(unit).build())
+    /// The unit is `s`, or none.
+    pub(crate) const fn new(
+        name: &'static str,
+        unit: &'static str,
+        of: &'static str,
+        labels: &'static [LabelOf],
+        says: &'static str,
+    ) -> Self {
+        Self(Instrument::new(Entry { name, kind: Kind::Gauge, unit, of, labels, says }))
     }
 
     /// Sets it.
@@ -108,7 +195,15 @@ impl Level {
 
     /// Sets the one with these labels.
     pub fn set_for(&self, value: i64, labels: &[Label<'_>]) {
-        self.0.record(value, &pairs(labels));
+        let entry = self.entry();
+        let made = self.0.made.get_or_init(|| {
+            meter().i64_gauge(entry.name).with_description(entry.says).with_unit(entry.unit).build()
+        });
+        made.record(value, &self.0.pairs(labels));
+    }
+
+    pub(crate) const fn entry(&self) -> &Entry {
+        &self.0.entry
     }
 }
 
@@ -123,19 +218,30 @@ pub fn text() -> Result<String, prometheus::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::Values::OneOf;
+
+    static THINGS: Counter = Counter::new("test.things", "tests", &[("kind", OneOf(&["round"]))], "things");
+    static WAIT: Histogram = Histogram::new("test.wait", "tests", &[], "waiting");
+    static OPEN: Gauge = Gauge::new("test.open", "tests", &[], "open things");
+    static END: Level = Level::new("test.end", "s", "tests", &[], "the end");
 
     #[test]
     fn what_was_recorded_stands_in_the_text() {
-        Counter::new("test.things", "things").add(3, &[("kind", "round")]);
-        Histogram::new("test.wait", "waiting", "s").record(0.02, &[]);
-        Gauge::new("test.open", "open things").add(-2, &[]);
-        let level = Level::new("test.end", "the end", "s");
-        level.set(5);
-        level.set(3);
+        THINGS.add(3, &[("kind", "round")]);
+        WAIT.record(0.02, &[]);
+        OPEN.add(-2, &[]);
+        END.set(5);
+        END.set(3);
         let text = text().unwrap();
         assert!(text.contains("test_things_total{kind=\"round\"} 3"), "{text}");
         assert!(text.contains("test_wait_seconds_bucket{le=\"0.025\"} 1"), "{text}");
         assert!(text.contains("test_open -2"), "{text}");
         assert!(text.contains("test_end_seconds 3"), "{text}");
+    }
+
+    #[test]
+    #[should_panic(expected = "test.things has no labels")]
+    fn a_value_that_is_not_listed_is_found_by_tests() {
+        THINGS.add(1, &[("kind", "square")]);
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::{Counter, Gauge};
+use crate::inventory::{CONNECTIONS_CLOSED, CONNECTIONS_OPEN};
 use crate::serve_config::ServeConfig;
 use crate::strangers::CALL_WITHIN;
 
@@ -18,12 +18,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long a call without a token may go on where nothing else is called: it is answered sooner, so that its client does
 /// not take the answer.
 const STRANGER_WITHIN: Duration = Duration::from_secs(CALL_WITHIN.as_secs() + 5);
-
-static OPEN: LazyLock<Gauge> =
-    LazyLock::new(|| Gauge::new("roamline.connections.open", "Connections to the API that are open"));
-static CLOSED: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new("roamline.connections.closed", "Connections to the API that were closed by a limit")
-});
 
 /// Room for connections. Clones share it.
 #[derive(Clone)]
@@ -97,17 +91,17 @@ impl Places {
         if taken.len() >= self.0.most {
             let idlest = taken.iter().filter_map(|(number, place)| Some((place.idleness()?, *number))).min();
             let Some((_, number)) = idlest else {
-                CLOSED.add(1, &[("reason", "full")]);
+                CONNECTIONS_CLOSED.add(1, &[("reason", "full")]);
                 return None;
             };
             if let Some(place) = taken.remove(&number) {
                 place.close("crowded");
-                OPEN.add(-1, &[]);
+                CONNECTIONS_OPEN.add(-1, &[]);
             }
         }
         let (place, number) = (Place::new(cut), self.0.next.fetch_add(1, Ordering::Relaxed));
         taken.insert(number, Arc::clone(&place));
-        OPEN.add(1, &[]);
+        CONNECTIONS_OPEN.add(1, &[]);
         Some(Seat { place, places: self.clone(), number })
     }
 
@@ -194,7 +188,7 @@ impl Place {
 
     fn close(&self, reason: &'static str) {
         if !self.closing.is_cancelled() {
-            CLOSED.add(1, &[("reason", reason)]);
+            CONNECTIONS_CLOSED.add(1, &[("reason", reason)]);
             self.closing.cancel();
         }
     }
@@ -229,7 +223,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if self.places.taken().remove(&self.number).is_some() {
-            OPEN.add(-1, &[]);
+            CONNECTIONS_OPEN.add(-1, &[]);
         }
     }
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue};
-use roamline_token::{CallerLayer, Verifier};
+use roamline_token::{CallerLayer, Verifier, take_tokens_looked_at};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -34,6 +35,7 @@ use crate::api::Api;
 use crate::call_metrics::CallMetricsLayer;
 use crate::clock::{Clock, pause};
 use crate::connection::Peer;
+use crate::inventory::{BUILD, READY, TOKENS};
 use crate::listeners::Listeners;
 use crate::open_calls::OpenCallsLayer;
 use crate::places::Places;
@@ -44,6 +46,8 @@ use crate::tasks::Tasks;
 use crate::tls::{Tls, TlsError};
 use crate::undecodable::UndecodableLayer;
 
+/// How often the tokens are counted that were looked at.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How long a connection that was cut gets to be dropped.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -125,6 +129,7 @@ pub async fn serve_later(
 ) -> Result<(), ServeError> {
     let Outset { clock, readiness, tasks } = outset;
     let allow = AllowLayer::new(&config.tls)?;
+    BUILD.set_for(1, &[("version", env!("CARGO_PKG_VERSION"))]);
     let (tls, reload) = Tls::load(&config.tls, listeners.peers, clock.now())?.unzip();
     let reloading = async {
         match reload {
@@ -188,6 +193,7 @@ pub async fn serve_later(
         failed = admin::serve(listeners.admin, readiness.clone(), tasks.clone(), Arc::clone(&pages)) => failed.map_err(ServeError::Admin)?,
         failed = opening => { failed?; }
         () = places.sweep(config) => {}
+        () = count_tokens() => {}
         () = reloading => {}
         () = health.follow(&readiness) => {}
         () = announcing => {}
@@ -220,6 +226,18 @@ async fn end_in_time(
     tokio::time::timeout(CUT_WITHIN, serving).await.unwrap_or(Ok(()))
 }
 
+/// Counts the tokens that were looked at, without end.
+async fn count_tokens() {
+    let mut ticks = interval(COUNT_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (hits, misses) = take_tokens_looked_at();
+        TOKENS.add(hits, &[("cache", "hit")]);
+        TOKENS.add(misses, &[("cache", "miss")]);
+    }
+}
+
 /// What `grpc.health.v1` says of each service and of the whole.
 struct Health {
     reporter: HealthReporter,
@@ -229,6 +247,7 @@ struct Health {
 
 impl Health {
     async fn set(&self, ready: bool) {
+        READY.set(i64::from(ready));
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         for name in self.names.get().into_iter().flatten().chain(&[""]) {
             self.reporter.set_service_status(name, status).await;

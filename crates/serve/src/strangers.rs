@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::connection::Peer;
-use crate::metrics::{Counter, Gauge};
+use crate::inventory::{PUBLIC_STREAMS_ENDED, PUBLIC_STREAMS_OPEN};
 use crate::places::Kind;
 use crate::serve_config::ServeConfig;
 
@@ -33,16 +33,6 @@ const STREAMS: [&str; 3] = [
 ];
 /// How long any other call without a token may take: its client may be as slow with the request as he likes.
 pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(60);
-
-static OPEN: LazyLock<Gauge> = LazyLock::new(|| {
-    Gauge::new("roamline.public_streams.open", "Streams of health and reflection that are open")
-});
-static ENDED: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new(
-        "roamline.public_streams.ended",
-        "Streams of health and reflection that were ended by a limit",
-    )
-});
 
 /// Whose call a request is. Who sends a token to a service of ours is asked for a good one before anything else.
 pub(crate) fn kind_of<B>(request: &Request<B>) -> Kind {
@@ -92,12 +82,12 @@ impl Bounds {
         if open.len() >= self.most
             && let Some((_, oldest)) = open.pop_first()
         {
-            ENDED.add(1, &[("reason", "crowded")]);
-            OPEN.add(-1, &[]);
+            PUBLIC_STREAMS_ENDED.add(1, &[("reason", "crowded")]);
+            PUBLIC_STREAMS_OPEN.add(-1, &[]);
             oldest.cancel();
         }
         open.insert(number, ended.clone());
-        OPEN.add(1, &[]);
+        PUBLIC_STREAMS_OPEN.add(1, &[]);
         Stream { bounds: Arc::clone(self), number, ended }
     }
 }
@@ -122,7 +112,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if self.bounds.open().remove(&self.number).is_some() {
-            OPEN.add(-1, &[]);
+            PUBLIC_STREAMS_OPEN.add(-1, &[]);
         }
     }
 }
@@ -158,7 +148,7 @@ where
         let kind = kind_of(&request);
         if kind == Kind::PublicStream {
             if Peer::public_streams(&request) > self.bounds.most_on_one {
-                ENDED.add(1, &[("reason", "connection")]);
+                PUBLIC_STREAMS_ENDED.add(1, &[("reason", "connection")]);
                 return Box::pin(async { Ok(too_many("this connection has too many streams of this kind")) });
             }
             let stream = self.bounds.begin();

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::aws_lc_rs::digest::{Context, Digest, SHA256};
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 
 use crate::clock::Clock;
-use crate::metrics::{Counter, Level};
+use crate::inventory::{CERTIFICATE_NOT_AFTER, TLS_RELOADS};
 use crate::peer::not_after;
 use crate::serve_config::{ClientCertificate, TlsConfig};
 use crate::trust::{PeerTrust, Sessions};
@@ -29,13 +29,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LONGEST: u64 = 1 << 20;
 /// What is spoken over TLS: gRPC, and gRPC-web.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-
-static NOT_AFTER: LazyLock<Level> = LazyLock::new(|| {
-    Level::new("roamline.tls.certificate.not_after", "When the certificate ends, since 1970", "s")
-});
-static RELOADS: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new("roamline.tls.reloads", "Times that the files of certificates had changed, by result")
-});
 
 /// Files that TLS cannot be set up with.
 #[derive(Debug, thiserror::Error)]
@@ -179,12 +172,12 @@ impl Reload {
         match built {
             Ok((present, not_after)) => {
                 self.tls.0.present.store(Arc::new(present));
-                RELOADS.add(1, &[("result", "ok")]);
+                TLS_RELOADS.add(1, &[("result", "ok")]);
                 tracing::info!("the files of TLS have changed and are used");
                 say_when_it_ends(not_after, now);
             }
             Err(error) => {
-                RELOADS.add(1, &[("result", "failed")]);
+                TLS_RELOADS.add(1, &[("result", "failed")]);
                 tracing::error!(
                     cause = chain(&error),
                     "the files of TLS have changed and cannot be used: those from before stay in use"
@@ -291,7 +284,7 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
 
 fn say_when_it_ends(not_after: Option<Timestamp>, now: Timestamp) {
     let Some(not_after) = not_after else { return };
-    NOT_AFTER.set(not_after.as_second());
+    CERTIFICATE_NOT_AFTER.set(not_after.as_second());
     if not_after < now {
         tracing::error!(%not_after, "the certificate of TLS has expired");
     } else {

@@ -1,9 +1,11 @@
 //! What clients of services call through, wherever those are, and what they make of the answers.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::TryFutureExt;
+use futures::future::{BoxFuture, Either};
 use http::{Request, Response};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -12,26 +14,41 @@ use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::{BoxError, Service};
 
+use crate::call_metrics::Call;
 use crate::inside::Inside;
 
-/// The way to a service: for generated clients, `AuthServiceClient::new(way)`.
+/// The way to a service: for generated clients, `AuthServiceClient::new(way)`. Calls are measured.
 #[derive(Clone, Debug)]
-pub enum Way {
+pub struct Way {
+    place: Place,
+    peer: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
     /// In this process.
     Inside(Inside),
     /// In others.
     Elsewhere(Channel),
 }
 
+impl Way {
+    /// To a service of another cluster: what is measured says so.
+    #[must_use]
+    pub fn to_cluster(self, id: &str) -> Self {
+        Self { peer: Some(id.into()), ..self }
+    }
+}
+
 impl From<Inside> for Way {
     fn from(inside: Inside) -> Self {
-        Self::Inside(inside)
+        Self { place: Place::Inside(inside), peer: None }
     }
 }
 
 impl From<Channel> for Way {
     fn from(channel: Channel) -> Self {
-        Self::Elsewhere(channel)
+        Self { place: Place::Elsewhere(channel), peer: None }
     }
 }
 
@@ -41,20 +58,19 @@ impl Service<Request<Body>> for Way {
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        match self {
-            Self::Inside(_) => Poll::Ready(Ok(())),
-            Self::Elsewhere(channel) => channel.poll_ready(context).map_err(BoxError::from),
+        match &mut self.place {
+            Place::Inside(_) => Poll::Ready(Ok(())),
+            Place::Elsewhere(channel) => channel.poll_ready(context).map_err(BoxError::from),
         }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self {
-            Self::Inside(inside) => inside.call(request),
-            Self::Elsewhere(channel) => {
-                let answer = channel.call(request);
-                Box::pin(async { Ok(answer.await?) })
-            }
-        }
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let call = Call::made(&mut request, self.peer.clone());
+        let answer = match &mut self.place {
+            Place::Inside(inside) => Either::Left(inside.call(request)),
+            Place::Elsewhere(channel) => Either::Right(channel.call(request).map_err(BoxError::from)),
+        };
+        Box::pin(call.until_answered(answer))
     }
 }
 

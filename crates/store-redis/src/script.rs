@@ -98,6 +98,7 @@ scripts! {
     of_user: "", true, "of_user";
     touched: "", true, "touched";
     place: "", true, "place";
+    count: "", true, "count";
     due: "", true, "due";
     next_deadline: "", true, "next_deadline";
     events_after: "", true, "events";

@@ -201,6 +201,11 @@ impl SessionStore for RedisStore {
         Ok(all)
     }
 
+    async fn count(&self) -> Result<u64, StoreError> {
+        let counted = self.ask(&self.scripts.count, |_| {}).await?.pop();
+        number(counted).ok_or_else(|| strange("a count"))
+    }
+
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
         let snapshot = match user {
             Some(user) => {

@@ -13,7 +13,8 @@ use roamline_store::{
 };
 use sea_orm::sea_query::UnionType;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
 };
 use tokio::sync::watch;
 
@@ -120,6 +121,10 @@ impl SessionStore for SqlStore {
             select = select.filter(Column::Phone.gt(after.as_str()));
         }
         phones(select.all(&self.readers).await.map_err(failed("a phone"))?)
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        PaginatorTrait::count(self.live(None), &self.readers).await.map_err(failed("a phone"))
     }
 
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {

@@ -235,6 +235,9 @@ pub trait SessionStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<PhoneState>, StoreError>;
 
+    /// How many phones there are with a session.
+    async fn count(&self) -> Result<u64, StoreError>;
+
     /// All phones with a session, or one user's, and the place they belong to, as of one instant.
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError>;
 

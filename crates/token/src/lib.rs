@@ -36,7 +36,7 @@ pub use outside::{
 pub use revocations::{RevocationSource, Revocations};
 pub use role::{scopes_of, scopes_of_roles};
 pub use signer::{NewToken, SignError, SignedToken, Signer, generate_key};
-pub use verifier::{KeyRefresher, LEEWAY, TokenError, Verifier};
+pub use verifier::{KeyRefresher, LEEWAY, TokenError, Verifier, take_tokens_looked_at};
 
 /// Where a layer or a client reads the time.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -28,6 +29,15 @@ pub const LEEWAY: Duration = Duration::from_secs(30);
 pub(crate) const REMEMBERED: usize = 20_000;
 /// How often the keys are fetched before anybody asks for one.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// Tokens of this process that were remembered, and those whose signatures were checked.
+static REMEMBERED_TOKENS: AtomicU64 = AtomicU64::new(0);
+static DECODED_TOKENS: AtomicU64 = AtomicU64::new(0);
+
+/// How many tokens this process has looked at since the last call that it remembered, and how many by their signatures.
+pub fn take_tokens_looked_at() -> (u64, u64) {
+    (REMEMBERED_TOKENS.swap(0, Ordering::Relaxed), DECODED_TOKENS.swap(0, Ordering::Relaxed))
+}
 
 /// Why a token is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -273,8 +283,10 @@ impl Verifier {
         if let Some(Verified(known)) = self.verified.get(&digest)
             && known.keys == keys
         {
+            REMEMBERED_TOKENS.fetch_add(1, Ordering::Relaxed);
             return Ok(known);
         }
+        DECODED_TOKENS.fetch_add(1, Ordering::Relaxed);
         let (kid, claims) = self.decode(token).await?;
         let kind = kind_named(&claims.kind).ok_or(TokenError::Malformed)?;
         if claims.sub.is_empty() {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Params, Version};
+use roamline_serve::inventory::{HASHING_SHED, HASHING_WAIT, HASHING_WAITING};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
@@ -92,7 +93,10 @@ impl Hasher {
 
     /// A place for a request that came from there. One is enough for all hashes of a request.
     pub(crate) fn admit(&self, source: Option<IpAddr>) -> Result<Place, HashingError> {
-        self.queue.take(source).ok_or_else(|| HashingError::Busy(self.come_back_after(fraction())))
+        self.queue.take(source).ok_or_else(|| {
+            HASHING_SHED.add(1, &[]);
+            HashingError::Busy(self.come_back_after(fraction()))
+        })
     }
 
     /// When all that wait now are served, and up to twice that, so that those who were sent away do not come back at
@@ -159,8 +163,9 @@ impl Hasher {
         work: impl FnOnce(&mut Memory) -> Result<T, HashingError> + Send + 'static,
     ) -> Result<T, HashingError> {
         let (answer, answered) = oneshot::channel();
-        let held = place.clone();
+        let (held, waiting) = (place.clone(), Waiting::begin());
         place.put(Box::new(move |memory| {
+            waiting.end();
             let done = (!answer.is_closed()).then(|| work(memory));
             // Free before anybody hears of it: who asks again at once finds the place.
             drop(held);
@@ -175,6 +180,27 @@ impl Hasher {
 impl Drop for Hasher {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+/// Work that waits for its turn, or is dropped before.
+struct Waiting(Instant);
+
+impl Waiting {
+    fn begin() -> Self {
+        HASHING_WAITING.add(1, &[]);
+        Self(Instant::now())
+    }
+
+    /// It is its turn.
+    fn end(self) {
+        HASHING_WAIT.record(self.0.elapsed().as_secs_f64(), &[]);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        HASHING_WAITING.add(-1, &[]);
     }
 }
 

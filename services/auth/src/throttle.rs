@@ -3,23 +3,19 @@
 //! as they matter.
 
 use std::net::IpAddr;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use quick_cache::unsync::Cache;
 use roamline_domain::credential::{Allowance, place_of};
 use roamline_domain::{PhoneName, PrincipalName};
-use roamline_serve::metrics::Counter;
+use roamline_serve::inventory::THROTTLED;
 
 use crate::config::ThrottleConfig;
 
 /// The most that is remembered; beyond it, what was not looked at for longest is forgotten.
 const MOST_REMEMBERED: usize = 1 << 16;
-
-static REFUSED: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new("roamline.auth.throttled", "Credentials that were refused unseen because of failures before")
-});
 
 /// Where somebody is who proves who he is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +59,7 @@ impl Throttle {
             allowance.wait(forgotten_at.get(&by).copied(), now).map(|wait| (wait, what))
         });
         let Some((wait, what)) = waits.max() else { return Ok(()) };
-        REFUSED.add(1, &[("by", what)]);
+        THROTTLED.add(1, &[("by", what)]);
         Err(wait)
     }
 

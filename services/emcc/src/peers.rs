@@ -14,6 +14,7 @@ use roamline_domain::emcc::user_filter::UserFilter;
 use roamline_proto::emcc::Capability;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::{PEER_ROUND_TRIP, PEER_UP};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::grpc::{Pem, Remote};
@@ -167,8 +168,11 @@ impl Inner {
         let begun = Instant::now();
         let said = self.hello(peer).await;
         let (now, took) = (self.clock.now(), begun.elapsed());
+        let labels = [("cluster", peer.remote.cluster.as_str())];
+        PEER_UP.set_for(i64::from(said.is_ok()), &labels);
         match said {
             Ok((hello, version)) => {
+                PEER_ROUND_TRIP.record(took.as_secs_f64(), &labels);
                 let came_up = peer.note(true, now, |health| {
                     health.problem.clear();
                     health.round_trip = took;

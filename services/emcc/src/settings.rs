@@ -11,8 +11,9 @@ use roamline_domain::emcc::remote::RemoteCluster;
 use roamline_domain::{ClusterId, RecordName};
 use roamline_proto::profile::DevicePool;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::SETTINGS_AGE;
 use roamline_store::federation::Setting;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{Inner, refusal};
 
@@ -68,14 +69,22 @@ impl Recalled {
 pub(crate) async fn run(inner: &Arc<Inner>) {
     let mut ticks = interval(READ_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut read_at = Instant::now();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = inner.changed.notified() => {}
         }
-        if let Err(refused) = inner.recall().await {
-            tracing::warn!(reason = refused.message, "the settings of the federation cannot be read anew");
+        match inner.recall().await {
+            Ok(()) => read_at = Instant::now(),
+            Err(refused) => {
+                tracing::warn!(
+                    reason = refused.message,
+                    "the settings of the federation cannot be read anew"
+                );
+            }
         }
+        SETTINGS_AGE.set(i64::try_from(read_at.elapsed().as_secs()).unwrap_or(i64::MAX));
     }
 }
 

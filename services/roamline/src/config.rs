@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use roamline_auth::AuthConfig;
 use roamline_emcc::EmccConfig;
-use roamline_serve::ServeConfig;
 use roamline_serve::config::ConfigError;
 use roamline_serve::telemetry::Format;
+use roamline_serve::{ServeConfig, TelemetryConfig};
 use roamline_session::SessionConfig;
 use roamline_token::SsoConfig;
 use schemars::JsonSchema;
@@ -34,6 +34,7 @@ pub(crate) struct Config {
     pub services: ServicesConfig,
     pub administrator: AdministratorConfig,
     pub log: LogConfig,
+    pub telemetry: TelemetryConfig,
 }
 
 /// Where everything is kept: in PostgreSQL where there is a `url`, else in a SQLite file in the data directory.

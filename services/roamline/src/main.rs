@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod demo;
 mod life;
+mod measured;
 mod migrate;
 mod neighbours;
 mod parts;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use roamline_serve::{Ids, Origin};
 
 use crate::cli::{Cli, Command, MigrateOptions, ServeOptions, UpOptions};
 use crate::config::Config;
@@ -49,13 +51,17 @@ fn main() -> ExitCode {
         Ok(configured) => configured,
         Err(error) => return fail(&error, EXIT_CONFIG),
     };
-    let telemetry = match roamline_serve::telemetry::init(config.log.format, &config.log.filter) {
-        Ok(guard) => guard,
-        Err(error) => return fail(&error.into(), EXIT_CONFIG),
-    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), 1),
+    };
+    let telemetry = {
+        let _within = runtime.enter();
+        let log = (config.log.format, config.log.filter.as_str());
+        match roamline_serve::telemetry::init(log, &config.telemetry, &work.origin()) {
+            Ok(guard) => guard,
+            Err(error) => return fail(&error.into(), EXIT_CONFIG),
+        }
     };
     let ended = runtime.block_on(run(&config, work));
     drop(telemetry);
@@ -67,6 +73,18 @@ enum Work {
     Up(UpOptions, Places),
     Serve(ServeOptions, Places, Box<Called>),
     Migrate(MigrateOptions, Places),
+}
+
+impl Work {
+    /// What the process is, for whoever reads its telemetry.
+    fn origin(&self) -> Origin {
+        let (role, cluster) = match self {
+            Self::Up(options, _) => ("up", options.cluster_id.to_string()),
+            Self::Serve(options, ..) => (options.role.name(), options.cluster_id.to_string()),
+            Self::Migrate(..) => ("migrate", String::new()),
+        };
+        Origin { role, cluster, instance: Ids::new().opaque() }
+    }
 }
 
 async fn run(config: &Config, work: Work) -> anyhow::Result<ExitCode> {

@@ -25,7 +25,7 @@ pub(crate) async fn auth(
     cluster: &ClusterId,
     Outset { clock, .. }: &Outset,
 ) -> anyhow::Result<Auth> {
-    Auth::build(&config.auth, stores.database.clone(), cluster, clock.clone(), Ids::new())
+    Auth::build(&config.auth, stores.measured(), cluster, clock.clone(), Ids::new())
         .await
         .context("the auth service cannot begin")
 }
@@ -72,7 +72,7 @@ pub(crate) fn add_profile(
 ) {
     let credentials = Arc::new(GrpcCredentials::new(auth, bearer.clone()));
     let sessions = Arc::new(GrpcSessions::new(session, bearer));
-    let profile = Profile::new(stores.database.clone(), clock.clone());
+    let profile = Profile::new(stores.measured(), clock.clone());
     let profile = profile.with_sessions(sessions).with_credentials(credentials);
     profile.clone().add_to(api);
     tasks.spawn("forgotten imports", async move {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use roamline_domain::ClusterId;
 use roamline_serve::Readiness;
+use roamline_serve::inventory::REDIS;
 use roamline_store_redis::{Durability, OpenError, RedisOptions, RedisServers, RedisStore, RedisTls};
 use secrecy::ExposeSecret;
 use tokio::time::{MissedTickBehavior, interval};
@@ -78,6 +79,13 @@ impl Sessions {
             ticks.tick().await;
             match RedisStore::open(cluster.clone(), self.options.clone()).await {
                 Ok(store) => {
+                    let mode = match &self.options.servers {
+                        RedisServers::Standalone { .. } => "standalone",
+                        RedisServers::Sentinel { .. } => "sentinel",
+                        RedisServers::Cluster { .. } => "cluster",
+                    };
+                    let replicas = self.options.durability.replicas.to_string();
+                    REDIS.set_for(1, &[("mode", mode), ("replicas", &replicas)]);
                     if waiting.over() {
                         tracing::info!(redis = %self, "the session store is open");
                     }

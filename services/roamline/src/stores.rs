@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roamline_domain::{ClusterId, PhoneName, RequestId};
+use roamline_serve::inventory::SCHEMA;
 use roamline_serve::{Ids, Outset, Readiness, Tasks};
 use roamline_store::{About, AuditStore, Commit, CommitError, Reply, SessionStore, StoreError};
 use roamline_store_redis::RedisStore;
-use roamline_store_sql::SqlStore;
+use roamline_store_sql::{SqlDatabase, SqlStore};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::measured::Measured;
 use crate::sessions::{self, Sessions};
 use crate::store::Store;
 use crate::waiting::Waiting;
@@ -43,6 +45,8 @@ pub(crate) struct Stores {
     /// The directory, credentials, the audit trail, and live sessions where there is no Redis.
     pub database: Arc<SqlStore>,
     redis: Option<Arc<RedisStore>>,
+    /// Which kind of database it is.
+    system: &'static str,
 }
 
 impl Stores {
@@ -60,13 +64,23 @@ impl Stores {
             Some(sessions) => Some(Arc::new(sessions.open(cluster, readiness).await?)),
             None => None,
         };
-        Ok(Self { database, redis })
+        let system = if places.store.is_embedded() { "sqlite" } else { "postgresql" };
+        SCHEMA.set_for(1, &[("db.system.name", system), ("version", &SqlDatabase::newest())]);
+        Ok(Self { database, redis, system })
     }
 
     /// Those of the session service.
     pub(crate) fn of_sessions(&self) -> roamline_session::Stores {
-        let audit = self.database.clone();
-        roamline_session::Stores { sessions: self.sessions(), audit }
+        let sessions: Arc<dyn SessionStore> = match &self.redis {
+            Some(redis) => Measured::new("redis", redis.clone()),
+            None => self.measured(),
+        };
+        roamline_session::Stores { sessions, audit: self.measured() }
+    }
+
+    /// The database, as services use it.
+    pub(crate) fn measured(&self) -> Arc<Measured<SqlStore>> {
+        Measured::new(self.system, self.database.clone())
     }
 
     fn sessions(&self) -> Arc<dyn SessionStore> {

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use roamline_domain::PhoneName;
 use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::phone_state::{RefreshedSession, Session, SessionEvent};
-use roamline_serve::metrics::Gauge;
+use roamline_serve::inventory::AUDIT_BEHIND;
 use roamline_store::{
     AuditError, AuditPlace, AuditStep, AuditStore, EventsError, SessionStore, StoreError, StoredEvent,
 };
@@ -90,7 +90,6 @@ pub(crate) async fn run(core: Arc<Core>) {
 
 async fn feed(core: &Core) {
     let feeder = Feeder::new(Arc::clone(&core.store), Arc::clone(&core.audit));
-    let behind = Gauge::new("roamline_session_audit_behind", "Events that the audit trail does not have yet");
     let stopping = core.tasks.stopping();
     let mut latest = core.store.latest();
     let mut pace = interval(PACE);
@@ -109,7 +108,7 @@ async fn feed(core: &Core) {
         match fed {
             Ok(place) => {
                 let missing = i64::try_from(newest.saturating_sub(place.sequence)).unwrap_or(i64::MAX);
-                behind.add(missing - shown, &[]);
+                AUDIT_BEHIND.add(missing - shown, &[]);
                 (shown, told) = (missing, String::new());
             }
             Err(FeedError::Sessions(StoreError::Lost)) => {}

@@ -8,6 +8,7 @@ use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{PhoneState, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::PHONES_WATCHED;
 use tokio::sync::Notify;
 
 use crate::Core;
@@ -103,7 +104,7 @@ impl Desk {
         // The bell hangs before the phone can be read, which takes the board: nothing is missed in between.
         if is_new && let Some(core) = self.core.upgrade() {
             core.events.bells.hang(&named.phone, self);
-            core.observe.phones_watched.add(1, &[]);
+            PHONES_WATCHED.add(1, &[]);
         }
         drop(board);
         self.changed.notify_one();
@@ -120,7 +121,7 @@ impl Desk {
             && let Some(core) = self.core.upgrade()
         {
             core.events.bells.take_down([phone], self);
-            core.observe.phones_watched.add(-1, &[]);
+            PHONES_WATCHED.add(-1, &[]);
         }
     }
 
@@ -131,7 +132,7 @@ impl Desk {
         if let Some(core) = self.core.upgrade() {
             core.events.bells.take_down(served.keys(), self);
             let watched = i64::try_from(served.len()).unwrap_or(i64::MAX);
-            core.observe.phones_watched.add(-watched, &[]);
+            PHONES_WATCHED.add(-watched, &[]);
         }
     }
 

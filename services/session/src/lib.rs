@@ -58,7 +58,6 @@ pub use team::Teams;
 
 use events::Events;
 use limit::Limit;
-use observe::Observe;
 use readers::Readers;
 
 /// Where the service keeps what it keeps.
@@ -98,7 +97,6 @@ pub(crate) struct Core {
     scheduled: Mutex<Option<Arc<DailyLogouts>>>,
     /// Set once the session store was seen to hold something.
     begun: SetOnce<()>,
-    observe: Observe,
 }
 
 impl Session {
@@ -133,7 +131,6 @@ impl Session {
             daily: ArcSwapOption::default(),
             scheduled: Mutex::default(),
             begun: SetOnce::new(),
-            observe: Observe::new(),
         });
         tasks.spawn("session store", recovery::run(Arc::clone(&core)));
         tasks
@@ -143,6 +140,8 @@ impl Session {
             recovery::once_begun(Arc::clone(&core), events::recall(Arc::clone(&core))),
         );
         tasks.spawn("audit trail", audit::run(Arc::clone(&core)));
+        tasks
+            .spawn("live sessions", recovery::once_begun(Arc::clone(&core), observe::run(Arc::clone(&core))));
         tasks.spawn("refusals", refused::run(Arc::clone(&core)));
         tasks.spawn("slow readers", readers::run(Arc::clone(&core)));
         tasks.spawn("service parameters", parameters::run(Arc::clone(&core)));

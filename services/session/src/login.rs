@@ -1,6 +1,6 @@
 //! Login: who, where, proven, prepared, decided, committed (LI-1, LI-2, LI-10, LI-11).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use prost::Message;
@@ -19,8 +19,9 @@ use roamline_token::scope;
 
 use crate::asker::Asker;
 use crate::decide::Decided;
+use crate::observe::{phase, phase_of};
 use crate::refused::What;
-use crate::{Core, LoginFacts, LoginPlace, Prepared, refusal};
+use crate::{Core, LoginFacts, LoginPlace, Prepared, observe, refusal};
 
 /// A login as it was asked for, parsed.
 #[derive(Clone)]
@@ -74,7 +75,7 @@ impl Core {
         answer: impl Fn(&LoggedIn<'_>) -> M,
     ) -> Result<Answer<M>, Refusal> {
         let result = self.login_if_admitted(asked, asker, answer).await;
-        self.observe.login(result.as_ref().err());
+        observe::login(result.as_ref().err());
         if let Err(refused) = &result {
             let (user, profile) = (&asked.user_id, asked.profile.as_ref().map_or("", |name| name.as_str()));
             let what = What { asked: phone_state::Asked::Login, phone: &asked.phone, user, profile };
@@ -103,13 +104,17 @@ impl Core {
         answer: impl Fn(&LoggedIn<'_>) -> M,
     ) -> Result<Answer<M>, Refusal> {
         let daily = self.daily.load_full();
-        let facts = self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()).await?;
+        let facts = phase_of(
+            "prepare",
+            self.peers.prepare_login(&asked.phone, &asked.user_id, asked.profile.as_ref()),
+        );
+        let facts = facts.await?;
         // What holds by the directory's own word may be newer than what this replica has heard of.
         admit(&facts.policy, asker)?;
         if let Some(answered) = Box::pin(self.roam(asked, &facts, asker, &answer)).await? {
             return Ok(answered);
         }
-        let actor = self.authenticate(asked, &facts, asker).await?;
+        let actor = phase_of("authenticate", self.authenticate(asked, &facts, asker)).await?;
         let now = self.clock.now();
         let phone = facts.phone.clone();
         // Whether the request id was answered is told by the commit, which is not made then, and by every refusal.
@@ -151,8 +156,12 @@ impl Core {
             take_over: asked.take_over,
             actor,
         };
+        let (mut begun, mut is_loaded) = (Instant::now(), false);
         let made = self
             .decide(&about, now, |loaded| {
+                if !std::mem::replace(&mut is_loaded, true) {
+                    phase("load", std::mem::replace(&mut begun, Instant::now()).elapsed().as_secs_f64());
+                }
                 let login =
                     decide_login(&loaded.held, &request, &policy, now).map_err(|r| refusal::login(&r))?;
                 if refuse_off_hook && loaded.held.phone.hook == HookState::OffHook {
@@ -169,6 +178,7 @@ impl Core {
                 Ok(Decided { states: login.states, events: login.events, reply, outcome: made })
             })
             .await?;
+        phase("commit", begun.elapsed().as_secs_f64());
         tracing::info!(%phone, user = %request.user, profile = %request.rendering.profile, "logged in");
         Ok(made)
     }

@@ -22,7 +22,7 @@ use crate::decide::Decided;
 use crate::login::unless_answered;
 use crate::reach::Reached;
 use crate::refused::What;
-use crate::{Core, LogoutFacts, refusal};
+use crate::{Core, LogoutFacts, observe, refusal};
 
 /// Which session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Core {
                 Ok(Decided { states, events, reply, outcome: out })
             })
             .await?;
-        self.observe.logout(&out.ended);
+        observe::logout(&out.ended);
         Ok(out)
     }
 
@@ -217,7 +217,7 @@ impl Core {
             .await?;
         if let Kept::Ended(done) = &kept {
             let (ended, deadline) = done.as_ref();
-            self.observe.automatic_logout(ended, *deadline, now);
+            observe::automatic_logout(ended, *deadline, now);
             tracing::info!(phone = %ended.session.phone, user = %ended.session.user, reason = ?ended.reason, "logged out");
         }
         Ok(kept)

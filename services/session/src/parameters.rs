@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roamline_domain::deadline::DailyLogouts;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use roamline_serve::inventory::PARAMETERS_AGE;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::Core;
 
@@ -23,7 +24,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     let stopping = core.tasks.stopping();
     let mut tick = interval(ASK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut unanswered = 0_u32;
+    let (mut unanswered, mut read_at) = (0_u32, Instant::now());
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
@@ -40,12 +41,13 @@ pub(crate) async fn run(core: Arc<Core>) {
                 core.daily.store(Some(Arc::new(daily)));
             }
             core.parameters.store(Arc::new(parameters));
-            unanswered = 0;
+            (unanswered, read_at) = (0, Instant::now());
         } else {
             unanswered = unanswered.saturating_add(1);
             if unanswered == TOLD_AFTER {
                 tracing::warn!("the service parameters cannot be read; the last ones known hold");
             }
         }
+        PARAMETERS_AGE.set(i64::try_from(read_at.elapsed().as_secs()).unwrap_or(i64::MAX));
     }
 }

@@ -8,7 +8,7 @@ use roamline_proto::refusal::Refusal;
 use roamline_store::{About, has_record};
 
 use crate::decide::Decided;
-use crate::{Core, refusal};
+use crate::{Core, observe, refusal};
 
 /// What a phone's user does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +68,14 @@ impl Core {
     /// Notes that a phone wears a generation; returns the newest there is.
     pub(crate) async fn acknowledge(&self, phone: PhoneName, generation: u64) -> Result<u64, Refusal> {
         let now = self.clock.now();
-        let acknowledged = |state: &PhoneState| state.acknowledged(generation).map_err(refusal::generation);
-        Ok(self.change_phone(phone, now, acknowledged).await?.generation)
+        let mut before = u64::MAX;
+        let acknowledged = |state: &PhoneState| {
+            before = state.acknowledged;
+            state.acknowledged(generation).map_err(refusal::generation)
+        };
+        let state = self.change_phone(phone, now, acknowledged).await?;
+        observe::acknowledged(before, &state, now);
+        Ok(state.generation)
     }
 
     /// Notes what a phone's user does. A logout that waited for the handset is made at once (LO-4); should that fail,
@@ -111,7 +117,7 @@ impl Core {
         &self,
         phone: PhoneName,
         now: Timestamp,
-        change: impl Fn(&PhoneState) -> Result<Option<PhoneState>, Refusal>,
+        mut change: impl FnMut(&PhoneState) -> Result<Option<PhoneState>, Refusal>,
     ) -> Result<PhoneState, Refusal> {
         self.decide(&About::phone(phone), now, |loaded| {
             let state = &loaded.held.phone;

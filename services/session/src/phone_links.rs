@@ -13,6 +13,7 @@ use roamline_domain::PhoneName;
 use roamline_domain::phone_state::PhoneState;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::WATCHERS;
 use roamline_serve::metrics::Label;
 use tokio::sync::oneshot;
 use tokio::task::coop::consume_budget;
@@ -112,7 +113,7 @@ fn stream(
     open: Option<oneshot::Sender<()>>,
 ) -> impl Stream<Item = Result<ToPhones, Refusal>> + Send {
     let kind = ("kind", kind);
-    core.observe.watchers.add(1, &[kind]);
+    WATCHERS.add(1, &[kind]);
     let (errands, silent_since) = (FuturesUnordered::new(), Instant::now());
     let links = Links { core, desk, errands, silent_since, kind, ended: false, _open: open };
     unfold(links, |mut links| async move {
@@ -126,7 +127,7 @@ fn stream(
 impl Drop for Links {
     fn drop(&mut self) {
         self.desk.close();
-        self.core.observe.watchers.add(-1, &[self.kind]);
+        WATCHERS.add(-1, &[self.kind]);
     }
 }
 

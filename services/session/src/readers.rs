@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::Stream;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::SLOW_READERS;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::Core;
@@ -111,7 +112,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         let ended = core.readers.end_unless_asked_since(since);
         if ended > 0 {
             tracing::warn!(streams = ended, "readers took nothing for too long; their streams were ended");
-            core.observe.slow_readers.add(ended, &[]);
+            SLOW_READERS.add(ended, &[]);
         }
     }
 }

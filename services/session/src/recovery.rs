@@ -18,7 +18,7 @@ use roamline_domain::parameters::ServiceParameters;
 use roamline_domain::phone_state::{EndedSession, LogoutReason, PhoneState, Session};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_serve::metrics::Counter;
+use roamline_serve::inventory::{REBUILT, STORE_REBUILT};
 use roamline_store::{AuditError, AuditPlace, Sequence, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -81,10 +81,6 @@ struct Outcome {
 
 /// Looks after the store until the process stops.
 pub(crate) async fn run(core: Arc<Core>) {
-    let rebuilt =
-        Counter::new("roamline_session_store_rebuilt", "Times that this process began a lost session store");
-    let sessions =
-        Counter::new("roamline_session_rebuilt", "Sessions of lost session stores, by what became of them");
     let stopping = core.tasks.stopping();
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,9 +102,9 @@ pub(crate) async fn run(core: Arc<Core>) {
             Ok(None) => told.clear(),
             Ok(Some(done)) => {
                 told.clear();
-                rebuilt.add(1, &[]);
-                sessions.add(done.sessions as u64, &[("result", "live")]);
-                sessions.add(done.ended.len() as u64, &[("result", "ended")]);
+                STORE_REBUILT.add(1, &[]);
+                REBUILT.add(done.sessions as u64, &[("result", "live")]);
+                REBUILT.add(done.ended.len() as u64, &[("result", "ended")]);
             }
             Err(error) => {
                 if matches!(error, NotYet::Refused(_)) {

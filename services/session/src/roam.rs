@@ -16,6 +16,7 @@ use roamline_proto::refusal::Refusal;
 
 use crate::asker::Asker;
 use crate::login::{Answer, Asked, LoggedIn, unless_answered};
+use crate::observe::phase_of;
 use crate::{Core, LoginFacts, LogoutFacts, Prepared, RoamAsk, Roamed};
 
 /// The home half of a session, as it was asked for.
@@ -55,7 +56,8 @@ impl Core {
             duration: asked.duration,
             source: asker.caller.source.map(|source| source.ip()),
         };
-        let (roamed, logout) = tokio::join!(self.peers.roam(ask), self.peers.prepare_logout(&facts.phone));
+        let (roamed, logout) =
+            tokio::join!(phase_of("roam", self.peers.roam(ask)), self.peers.prepare_logout(&facts.phone));
         let Some(roamed) = roamed? else { return Ok(None) };
         let session = roamed.session.clone();
         let made = match logout {

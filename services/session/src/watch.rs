@@ -14,6 +14,7 @@ use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::WATCHERS;
 use roamline_token::Caller;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
@@ -90,7 +91,7 @@ pub(crate) async fn sessions(
             (log, place, Some(sessions.into()))
         }
     };
-    core.observe.watchers.add(1, &[("kind", "sessions")]);
+    WATCHERS.add(1, &[("kind", "sessions")]);
     let watch = Watch {
         lines: None,
         lines_due: asked.lines_for.is_some(),
@@ -113,7 +114,7 @@ pub(crate) async fn sessions(
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.core.observe.watchers.add(-1, &[("kind", "sessions")]);
+        WATCHERS.add(-1, &[("kind", "sessions")]);
     }
 }
 

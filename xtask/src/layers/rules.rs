@@ -58,7 +58,11 @@ pub(super) const CONFINED: &[Confined] = &[
         anywhere_in: &["roamline-store-redis", "roamline-tests"],
         at_the_edge_of: &[],
     },
-    Confined { library: "opentelemetry", anywhere_in: &["roamline-serve"], at_the_edge_of: &[] },
+    Confined {
+        library: "opentelemetry",
+        anywhere_in: &["roamline-serve", "roamline-tests"],
+        at_the_edge_of: &[],
+    },
     Confined {
         library: "tonic",
         anywhere_in: &[

@@ -137,12 +137,14 @@ pub async fn a_session_is_found_by_its_id_until_it_ends(store: Arc<impl SessionS
 /// A phone without a session has a record, and is in no list.
 pub async fn list_has_phones_with_a_session_in_the_order_of_their_names(store: Arc<impl SessionStore>) {
     assert!(store.list(None, None, 10).await.unwrap().is_empty());
+    assert_eq!(store.count().await.unwrap(), 0);
     for number in [30, 2, 100, 1] {
         log_in(&store, number, &agent(number)).await;
     }
     log_out(&store, 2).await;
     assert!(store.phone(&phone(2)).await.unwrap().is_some());
     assert_eq!(names(&store.list(None, None, 10).await.unwrap()), expected(&[1, 30, 100]));
+    assert_eq!(store.count().await.unwrap(), 3);
 }
 
 /// `after` begins where a page ended.

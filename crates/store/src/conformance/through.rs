@@ -102,6 +102,10 @@ impl<T: Through> SessionStore for T {
         self.store().list(user, after, limit).await
     }
 
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.store().count().await
+    }
+
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
         Through::snapshot(self, user).await
     }

@@ -209,6 +209,11 @@ impl SessionStore for MemoryStore {
         Ok(rest.take(limit as usize).cloned().collect())
     }
 
+    async fn count(&self) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        Ok(state.sessions.begun()?.of_user(None).count() as u64)
+    }
+
     async fn snapshot(&self, user: Option<&UserId>) -> Result<Snapshot, StoreError> {
         let mut state = self.state();
         let sessions = state.sessions.begun()?;

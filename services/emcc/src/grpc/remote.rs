@@ -88,7 +88,10 @@ impl Neighbours {
     /// The link to one of them.
     pub(crate) fn remote(&self, cluster: &ClusterId) -> Option<Remote> {
         let way = self.0.get(cluster)?.clone();
-        Some(Remote { cluster: cluster.clone(), client: FederationServiceClient::new(way) })
+        Some(Remote {
+            cluster: cluster.clone(),
+            client: FederationServiceClient::new(way.to_cluster(cluster.as_str())),
+        })
     }
 }
 
@@ -119,7 +122,9 @@ impl Remote {
             .keep_alive_while_idle(true)
             .tls_config(tls)
             .map_err(|error| format!("TLS to {}: {error}", remote.cluster))?;
-        let client = FederationServiceClient::new(endpoint.connect_lazy().into());
+        let client = FederationServiceClient::new(
+            Way::from(endpoint.connect_lazy()).to_cluster(remote.cluster.as_str()),
+        );
         Ok(Self { cluster: remote.cluster.clone(), client })
     }
 

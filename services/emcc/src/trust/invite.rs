@@ -1,6 +1,5 @@
 //! Invitations: made by an administrator here, used once by the cluster that they are for.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use roamline_domain::ClusterId;
@@ -12,7 +11,7 @@ use roamline_domain::emcc::trust::{
 use roamline_proto::emcc::InvitationState;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_serve::metrics::Counter;
+use roamline_serve::inventory::INVITATIONS;
 use roamline_store::federation::{Changed, From, Setting, SettingKind};
 
 use super::{Kept, Own, Service, judged};
@@ -21,13 +20,6 @@ use crate::refusal;
 
 /// Of an id that anybody may have sent, that many characters are kept.
 const LONGEST_ID: usize = 256;
-
-static USES: LazyLock<Counter> = LazyLock::new(|| {
-    Counter::new(
-        "roamline.emcc.invitations",
-        "Times that a cluster came with an invitation, by what became of it",
-    )
-});
 
 /// An invitation that was made.
 pub(crate) struct Invited {
@@ -164,7 +156,7 @@ impl Service {
         let cluster = &bundle.cluster;
         match &done {
             Ok(_) => {
-                USES.add(1, &[("result", "OK")]);
+                INVITATIONS.add(1, &[("result", "OK")]);
                 tracing::info!(invitation = shown, %cluster, from, "a cluster came with an invitation and was let in");
                 self.audit.changed(cluster.as_str(), "let in by an invitation", "", from).await;
             }
@@ -172,7 +164,7 @@ impl Service {
                 let reason = Refusal::reason_name(refused.reason);
                 let (id, source) = (bundle.spiffe_id.chars().take(LONGEST_ID).collect(), from.to_owned());
                 self.audit.refused(Refused { id, source, request: "RedeemInvitation" }, refused);
-                USES.add(1, &[("result", reason)]);
+                INVITATIONS.add(1, &[("result", reason)]);
                 tracing::warn!(invitation = shown, %cluster, from, reason, "a cluster came with an invitation and was refused");
             }
         }

@@ -1,23 +1,13 @@
 //! What expires: our certificate and authorities, and those of other clusters. It is told in the log once, in what
 //! administrators ask for, and in a metric.
 
-use std::sync::LazyLock;
-
 use roamline_domain::ClusterId;
 use roamline_domain::emcc::remote::RemoteCluster;
 use roamline_domain::emcc::trust::{Expiry, Validity};
 use roamline_serve::CertificateFacts;
-use roamline_serve::metrics::Level;
+use roamline_serve::inventory::TRUST_NOT_AFTER;
 
 use super::{Heard, Own, Service, authorities_of};
-
-static NOT_AFTER: LazyLock<Level> = LazyLock::new(|| {
-    Level::new(
-        "roamline.emcc.trust.not_after",
-        "When the last authority of a cluster expires, since 1970; of this one, the certificate at its address",
-        "s",
-    )
-});
 
 /// How things stand with a remote cluster.
 pub(crate) struct PeerState {
@@ -91,6 +81,6 @@ impl Service {
 
 fn measure(cluster: &ClusterId, certificates: &[CertificateFacts]) {
     if let Some(last) = certificates.iter().map(|one| one.expires_at).max() {
-        NOT_AFTER.set_for(last.as_second(), &[("cluster", cluster.as_str())]);
+        TRUST_NOT_AFTER.set_for(last.as_second(), &[("cluster", cluster.as_str())]);
     }
 }

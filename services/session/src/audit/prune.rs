@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use roamline_domain::SessionId;
 use roamline_domain::audit::{AuditKind, AuditRecord};
 use roamline_domain::phone_state::Session;
-use roamline_serve::metrics::Counter;
+use roamline_serve::inventory::AUDIT_PRUNED;
 use roamline_store::{AuditError, AuditQuery, AuditStore, StoreError};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -63,13 +63,11 @@ impl Haste {
 /// Looks until the process stops, if anything is to be deleted at all.
 pub(super) async fn run(core: &Core) {
     let Some(keep_for) = core.config.keep_audit_for() else { return };
-    let went =
-        Counter::new("roamline_session_audit_pruned", "Audit records deleted by this process for their age");
     let stopping = core.tasks.stopping();
     let every = keep_for.clamp(Duration::from_secs(1), LOOK_EVERY);
     loop {
         let pass = async {
-            match pass(core, keep_for, &went).await {
+            match pass(core, keep_for).await {
                 Ok(()) => every,
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -89,7 +87,7 @@ pub(super) async fn run(core: &Core) {
 }
 
 /// Deletes all that is too old now, step by step.
-async fn pass(core: &Core, keep_for: Duration, went: &Counter) -> Result<(), FeedError> {
+async fn pass(core: &Core, keep_for: Duration) -> Result<(), FeedError> {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut all, mut haste) = (0, Haste::FULL);
@@ -104,7 +102,7 @@ async fn pass(core: &Core, keep_for: Duration, went: &Counter) -> Result<(), Fee
         match step(&*core.audit, before, now, haste.batch).await? {
             Step::Nothing => break,
             Step::Went(number) => {
-                went.add(number as u64, &[]);
+                AUDIT_PRUNED.add(number as u64, &[]);
                 all += number;
                 haste = Haste::FULL;
             }
