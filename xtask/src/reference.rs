@@ -1,6 +1,8 @@
 //! The references that are made from the protos and the sources: `cargo xtask gen` writes them, `cargo xtask check` compares.
 
 pub(crate) mod chart;
+mod configuration;
+pub(crate) mod dashboards;
 mod errors;
 mod rights;
 mod rpcs;
@@ -17,7 +19,9 @@ use crate::workspace::Workspace;
 /// Every generated file with its text.
 fn files(workspace: &Workspace, rules: &Reference) -> Result<Vec<(&'static str, String)>> {
     let mut files = chart::files(workspace)?;
+    files.extend(dashboards::files(workspace)?);
     files.extend([
+        ("docs/reference/configuration.md", configuration::page(workspace)?),
         ("docs/reference/errors.md", errors::page()?),
         ("docs/reference/rights.md", rights::page()),
         ("docs/reference/rpcs.md", rpcs::page()),
