@@ -37,6 +37,20 @@ fn write_configuration(workspace: &Workspace) -> Result<()> {
     step::run(workspace.cargo().args(test).env("ROAMLINE_WRITE_REFERENCE", "1"))
 }
 
+/// Has roamctl write the page of its commands, which a test of it compares.
+fn write_command_line(workspace: &Workspace) -> Result<()> {
+    let test = [
+        "test",
+        "--quiet",
+        "-p",
+        "roamctl",
+        "--bin",
+        "roamctl",
+        "the_page_of_commands_is_the_one_that_is_kept",
+    ];
+    step::run(workspace.cargo().args(test).env("ROAMLINE_WRITE_REFERENCE", "1"))
+}
+
 /// Writes every generated file.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     write_configuration(workspace)?;
@@ -47,7 +61,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("    {name}");
     }
-    Ok(())
+    write_command_line(workspace)
 }
 
 /// Compares every generated file with what would be written now, and prints each breach of the table of rules.

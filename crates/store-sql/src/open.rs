@@ -120,6 +120,11 @@ impl SqlDatabase {
         Ok(Self(Kind::Postgres(Box::new(PostgresServer::new(url, options)?))))
     }
 
+    /// The last migration of tables that are up to date.
+    pub fn newest() -> String {
+        Migrator::migrations().last().map(|last| last.name().to_owned()).unwrap_or_default()
+    }
+
     /// The migrations that are not applied, in order; changes nothing, and asks for no right to.
     ///
     /// # Errors
