@@ -9,15 +9,15 @@ use crate::exit::Failure;
 use crate::output::{Format, Out};
 use crate::tls::TlsOptions;
 use crate::{
-    agent_state, audit, backup, completions, credential, csv, declarative, directory, geolocation, import,
-    key, lint, load, locate, login, logout, parameters, peer, phone, phone_service, preview, session,
-    sign_in, speed_dial, templates,
+    agent_state, audit, backup, completions, credential, csv, declarative, directory, doctor, geolocation,
+    import, key, lint, load, locate, login, logout, parameters, peer, phone, phone_service, preview, session,
+    sign_in, speed_dial, support_bundle, templates,
 };
 
 /// Ends every `--help`.
 const AFTER: &str = "Exit codes: 0 done, 1 other error, 2 usage, 3 not found, 4 denied, 5 conflict with the present state,\n\
                      6 not available now, 7 refused as invalid, 8 `diff` found differences,\n\
-                     9 `lint` found errors or warnings, `audit verify` a trail that is broken.\n\n\
+                     9 `lint` or `doctor` found errors or warnings, `audit verify` a trail that is broken.\n\n\
                      Who is asking: --credentials FILE, else what `sign-in` stored for the server, else DIR/admin.toml,\n\
                      which `roamline up` writes.";
 
@@ -147,6 +147,15 @@ enum Command {
     Key(key::Key),
     /// Measure logins and logouts at a given rate of arrivals
     Load(load::Load),
+    /// Check a deployment and say what to do; ends with 9 if anything
+    ///
+    /// What the processes alone know is asked at their admin ports.
+    Doctor(doctor::Doctor),
+    /// Put what helps to find a fault into one file, without secrets
+    ///
+    /// In it are what `doctor` finds, the pages of the admin ports, parameters, other clusters, live sessions and
+    /// configuration files. Users, phones and profiles get made-up names.
+    SupportBundle(support_bundle::SupportBundle),
     /// Completions for a shell
     Completions(completions::Completions),
 }
@@ -232,6 +241,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Credential(args) => credential::run(args, client, out).await,
         Command::Key(args) => key::run(args, client, out).await,
         Command::Load(args) => load::run(args, client, out).await,
+        Command::Doctor(args) => doctor::run(args, client, out).await,
+        Command::SupportBundle(args) => support_bundle::run(args, client, out).await,
         Command::Completions(_) => Ok(()),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum Exit {
     Invalid = 7,
     /// A comparison found differences: an answer, not an error.
     Differs = 8,
-    /// A lint found errors or warnings, or a trail is broken.
+    /// A lint or the doctor found errors or warnings, or a trail is broken.
     Findings = 9,
 }
 
@@ -82,6 +82,12 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What is said of it, on one line.
+    pub(crate) fn said(&self) -> String {
+        let lines = std::iter::once(&self.message).chain(&self.details);
+        lines.map(|line| line.trim()).collect::<Vec<_>>().join("; ")
     }
 
     /// The lines below the message.

@@ -136,7 +136,7 @@ pub(crate) async fn run(command: Peer, client: &Client, out: &mut Out) -> Result
     }
 }
 
-async fn listed(client: &Client) -> Result<ListRemoteClustersResponse, Failure> {
+pub(crate) async fn listed(client: &Client) -> Result<ListRemoteClustersResponse, Failure> {
     let request = ListRemoteClustersRequest {};
     ask!(client, FederationAdministrationServiceClient::list_remote_clusters, request)
 }
@@ -154,7 +154,7 @@ async fn one(id: &str, client: &Client) -> Result<RemoteCluster, Failure> {
     })
 }
 
-async fn taking_part(client: &Client) -> Result<GetFederationParametersResponse, Failure> {
+pub(crate) async fn taking_part(client: &Client) -> Result<GetFederationParametersResponse, Failure> {
     let request = GetFederationParametersRequest {};
     ask!(client, FederationAdministrationServiceClient::get_federation_parameters, request)
 }

@@ -1,7 +1,7 @@
 //! Secrets that are planted, and then looked for in everything that was written: logs of every level, reports, errors,
 //! answers, metrics, and what the stores keep; as they are, and in the spellings in which bytes are written.
 
-mod planted;
+pub(crate) mod planted;
 mod settings;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! The references that are made from the protos and the sources: `cargo xtask gen` writes them, `cargo xtask check` compares.
 
 pub(crate) mod chart;
+mod configuration;
+pub(crate) mod dashboards;
 mod errors;
 mod rights;
 mod rpcs;
@@ -17,7 +19,9 @@ use crate::workspace::Workspace;
 /// Every generated file with its text.
 fn files(workspace: &Workspace, rules: &Reference) -> Result<Vec<(&'static str, String)>> {
     let mut files = chart::files(workspace)?;
+    files.extend(dashboards::files(workspace)?);
     files.extend([
+        ("docs/reference/configuration.md", configuration::page(workspace)?),
         ("docs/reference/errors.md", errors::page()?),
         ("docs/reference/rights.md", rights::page()),
         ("docs/reference/rpcs.md", rpcs::page()),
@@ -39,6 +43,20 @@ fn write_of_server(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Has roamctl write the page of its commands, which a test of it compares.
+fn write_command_line(workspace: &Workspace) -> Result<()> {
+    let test = [
+        "test",
+        "--quiet",
+        "-p",
+        "roamctl",
+        "--bin",
+        "roamctl",
+        "the_page_of_commands_is_the_one_that_is_kept",
+    ];
+    step::run(workspace.cargo().args(test).env("ROAMLINE_WRITE_REFERENCE", "1"))
+}
+
 /// Writes every generated file.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     write_of_server(workspace)?;
@@ -49,7 +67,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("    {name}");
     }
-    Ok(())
+    write_command_line(workspace)
 }
 
 /// Compares every generated file with what would be written now, and prints each breach of the table of rules.

@@ -21,6 +21,7 @@
 //! anybody has seen is given again. Whoever asks for events after a place in the gap is told that they are gone, and
 //! begins with a snapshot; whoever is at the last event before the gap goes on after it.
 
+mod about;
 mod begin;
 mod commit;
 mod error;
@@ -50,6 +51,7 @@ use crate::recalled::Recalled;
 use crate::script::{Script, Scripts};
 use crate::writer::Writer;
 
+pub use about::RedisAbout;
 pub use error::OpenError;
 pub use options::{Durability, RedisOptions, RedisServers, RedisTls};
 

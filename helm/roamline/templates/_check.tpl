@@ -9,6 +9,7 @@
 {{- end -}}
 {{- include "roamline.check.redis" . -}}
 {{- include "roamline.check.identity" . -}}
+{{- include "roamline.check.federation" . -}}
 {{- include "roamline.check.front" . -}}
 {{- with $values.monitoring -}}
 {{- if and .podMonitor.enabled .serviceMonitor.enabled -}}
@@ -67,6 +68,26 @@
 {{- end -}}
 {{- else if or $tls.certManager.enabled $tls.existingSecret -}}
 {{- fail "tls.enabled is false, and tls.certManager or tls.existingSecret is set" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "roamline.check.federation" -}}
+{{- $tls := .Values.tls -}}
+{{- $cluster := .Values.clusterId -}}
+{{- with .Values.federation -}}
+{{- if .enabled -}}
+{{- if not (and $tls.enabled $tls.clients.certificates) -}}
+{{- fail "federation.enabled needs tls.enabled, and tls.clients.certificates to be optional or required: clusters know each other by their certificates" -}}
+{{- end -}}
+{{- if not .spiffeId -}}
+{{- fail (printf "federation.spiffeId is not set: as whom do other clusters know this one? spiffe://example.org/roamline/%s, say" $cluster) -}}
+{{- end -}}
+{{- if not (hasSuffix (printf "/%s" $cluster) .spiffeId) -}}
+{{- fail (printf "federation.spiffeId %s does not end with the id of the cluster, /%s" .spiffeId $cluster) -}}
+{{- end -}}
+{{- else if or .spiffeId .address -}}
+{{- fail "federation.enabled is false, and federation.spiffeId or federation.address is set" -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

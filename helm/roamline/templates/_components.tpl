@@ -1,6 +1,7 @@
 {{/*
-What the services are: whom each calls, what it keeps, and which services of the contract it answers. A new one is an
-entry here and one below `components` in the values. `cargo xtask chart` compares `grpc` with the protos.
+What the services are: whom each calls, what it keeps, and which services of the contract it answers to clients. A new one
+is an entry here and one below `components` in the values. `cargo xtask chart` compares `grpc` with the protos; what other
+clusters call at emcc is in no route, because TLS must not end before it.
 */}}
 {{- define "roamline.components" -}}
 auth:
@@ -32,13 +33,24 @@ profile:
     - roamline.profile.v1.ServiceParametersService
     - roamline.profile.v1.UserDeviceProfileService
     - roamline.profile.v1.UserService
+{{- if .Values.federation.enabled }}
+emcc:
+  calls: [auth, profile, session]
+  redis: false
+  administrator: false
+  grpc:
+    - roamline.emcc.v1.FederationAdministrationService
+    - roamline.emcc.v1.RoamingService
+    - roamline.emcc.v1.TrustService
+{{- end }}
 session:
-  calls: [auth, profile]
+  calls: [auth, profile{{ if .Values.federation.enabled }}, emcc{{ end }}]
   redis: true
   administrator: false
   grpc:
     - roamline.session.v1.AuditService
     - roamline.session.v1.PhoneLinkService
+    - roamline.session.v1.RoamingSessionService
     - roamline.session.v1.SessionService
 {{- end -}}
 
@@ -76,10 +88,17 @@ dict root, name
 {{- printf "%s://%s.%s.svc:%v" (ternary "https" "http" .root.Values.tls.enabled) $component.full .root.Release.Namespace $component.values.service.port -}}
 {{- end -}}
 
-{{/* The SPIFFE id of a component. dict root, name */}}
+{{/*
+The SPIFFE id of a component; that of emcc is the cluster's, because a certificate has one only. Empty where there is none.
+dict root, name
+*/}}
 {{- define "roamline.spiffe" -}}
 {{- $component := include "roamline.component" . | fromYaml -}}
+{{- if eq .name "emcc" -}}
+{{- .root.Values.federation.spiffeId -}}
+{{- else if .root.Values.identity.spiffe.trustDomain -}}
 {{- printf "spiffe://%s/ns/%s/%s" .root.Values.identity.spiffe.trustDomain .root.Release.Namespace $component.full -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The Secret with the certificate of a component. dict root, name */}}

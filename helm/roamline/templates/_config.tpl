@@ -77,6 +77,11 @@
 {{- end -}}
 {{- $_ := set $config "auth" $auth -}}
 {{- end -}}
+{{- if eq $component.name "emcc" -}}
+{{- $trust := default dict (dig "emcc" "trust" dict $config) -}}
+{{- if $values.federation.address -}}{{- $_ := set $trust "address" $values.federation.address -}}{{- end -}}
+{{- $_ := set $config "emcc" (mergeOverwrite (default dict $config.emcc) (dict "tls" (get $services "tls") "trust" $trust)) -}}
+{{- end -}}
 {{- if $component.facts.redis -}}
 {{- $_ := set $config "redis" (mergeOverwrite (default dict $config.redis) (include "roamline.redis" $root | fromYaml)) -}}
 {{- else -}}

@@ -1,5 +1,6 @@
 //! The Roamline server. Here is only the order of things: arguments, configuration, telemetry, run, exit code.
 
+mod about;
 mod administrator;
 mod cli;
 mod config;

@@ -17,7 +17,7 @@ use crate::service_pass::ServicePass;
 use crate::services::{Called, channel};
 use crate::sessions::Sessions;
 use crate::stores::{Places, Stores};
-use crate::{administrator, parts, report};
+use crate::{about, administrator, parts, report};
 
 /// What a role keeps, and whom it calls.
 ///
@@ -75,7 +75,7 @@ async fn begin(
     let starting = readiness.hold("starting");
     let stores = Stores::open(places, &options.cluster_id, &readiness).await?;
     let part = Part { options, config, stores: &stores, start: &start };
-    let (api, verifier) = match called {
+    let (mut api, verifier) = match called {
         Called::Auth { profile } => {
             let profile = channel(Role::Profile, profile, &start.outset.tasks)?;
             part.auth(data.as_ref(), profile).await?
@@ -98,6 +98,7 @@ async fn begin(
             part.emcc(auth, profile, session).await
         }
     };
+    about::add_page(&mut api, options.role.name(), &options.cluster_id, places, &stores, &start.outset);
     let verifier = parts::believing_outside(verifier, config, &start.outset)?;
     let serving = start.serve(api, verifier).await?;
     stores.begun(&readiness).await;

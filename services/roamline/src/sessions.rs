@@ -62,6 +62,20 @@ impl Sessions {
         Ok(Some(Self { options, name }))
     }
 
+    /// What the servers are: `standalone`, `sentinel` or `cluster`.
+    pub(crate) fn mode(&self) -> &'static str {
+        match self.options.servers {
+            RedisServers::Standalone { .. } => "standalone",
+            RedisServers::Sentinel { .. } => "sentinel",
+            RedisServers::Cluster { .. } => "cluster",
+        }
+    }
+
+    /// How many replicas must have a change before it is acknowledged.
+    pub(crate) fn replicas_waited_for(&self) -> u32 {
+        self.options.durability.replicas
+    }
+
     /// Waits until the servers can be used, for as long as that takes; `/readyz` says meanwhile what is waited for. Whether
     /// they hold anything is not looked at.
     ///

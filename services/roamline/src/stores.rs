@@ -105,6 +105,11 @@ impl Stores {
         }
     }
 
+    /// Where live sessions are, if that is Redis.
+    pub(crate) fn redis(&self) -> Option<Arc<RedisStore>> {
+        self.redis.clone()
+    }
+
     /// Sees to it that the process is not ready while one of the stores cannot be used.
     pub(crate) fn look_after(&self, Outset { clock, readiness, tasks }: &Outset) {
         let database = self.database.clone();

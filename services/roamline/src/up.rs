@@ -17,7 +17,7 @@ use crate::data_dir::DataDir;
 use crate::life::{Start, live};
 use crate::neighbours::{self, Neighbourhood};
 use crate::stores::{Places, Stores};
-use crate::{administrator, demo, parts, report};
+use crate::{about, administrator, demo, parts, report};
 
 /// How long the process may act as an administrator of itself while it begins.
 const BEGINNING: Duration = Duration::from_secs(300);
@@ -68,6 +68,7 @@ pub(crate) async fn begin(
     parts::add_emcc(&mut api, config, &stores, &options.cluster_id, (local, near.ways()), &start);
     auth.add_to(&mut api);
     parts::add_profile(&mut api, &stores, (way.clone(), way.clone()), bearer("profile"), outset);
+    about::add_page(&mut api, "up", &options.cluster_id, places, &stores, outset);
     let verifier = parts::believing_outside(auth.verifier(), config, outset)?;
     let serving = start.serve(api, verifier).await?;
 

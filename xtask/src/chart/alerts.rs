@@ -1,4 +1,5 @@
-//! The alerts in what was rendered: promtool reads their rules, and each metric that they name is one that the services have.
+//! The alerts in what was rendered: promtool reads their rules and runs their tests, each metric that they name is one that
+//! there is, and each has its runbook and its test.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,43 +7,93 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::inventory::Inventory;
 use super::{Chart, done, must_refuse, write};
 use crate::workspace::Workspace;
 
 /// A rule that is no expression.
 const BAD: &str = "groups: [{name: bad, rules: [{alert: Bad, expr: \"rate(x[5m]\"}]}]\n";
-
-/// What an exposition adds to the name of an instrument.
-const ENDINGS: [&str; 6] = ["_total", "_count", "_sum", "_bucket", "_seconds", "_bytes"];
+/// A test that waits for an alert that does not fire.
+const BAD_TEST: &str = "rule_files: [rules.yml]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    promql_expr_test:\n      \
+                        - {expr: 'ALERTS{alertname=\"RoamlineAuditBehind\"}', eval_time: 5m, exp_samples: [{labels: '{}', value: 1}]}\n";
+/// The example whose rules are tested: it has all of them.
+const TESTED: &str = "federated";
+/// What they are tested with.
+const TESTS: &str = "helm/roamline/tests/alerts.yaml";
+/// Where it is said what to do.
+const RUNBOOKS: &str = "docs/runbooks";
 
 /// Checks the rules in the files.
-pub(super) fn check(workspace: &Workspace, chart: &Chart<'_>, files: &[PathBuf]) -> Result<()> {
+pub(super) fn check(
+    workspace: &Workspace,
+    chart: &Chart<'_>,
+    inventory: &Inventory,
+    files: &[PathBuf],
+) -> Result<()> {
     let bad = chart.work.join("bad/rules.yaml");
     write(&bad, BAD)?;
-    must_refuse("promtool", "parse", &mut promtool(chart, &bad))?;
-    let instruments = instruments(workspace)?;
-    let mut found = 0;
+    must_refuse("promtool", "parse", &mut promtool(chart, "check", &bad))?;
+    let mut alerts = BTreeSet::new();
     for file in files {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         for rules in rules(&text) {
-            found += 1;
             let path = file.with_extension("rules.yml");
             write(&path, &rules)?;
-            done("promtool", &mut promtool(chart, &path))?;
-            let named = metrics(&rules);
-            ensure!(!named.is_empty(), "{}: its alerts name no metric", file.display());
-            let unknown: Vec<_> = named.iter().filter(|name| !is_known(name, &instruments)).collect();
-            ensure!(unknown.is_empty(), "{}: there is no metric {unknown:?}", file.display());
+            done("promtool", &mut promtool(chart, "check", &path))?;
+            inventory.look(&file.display().to_string(), &rules)?;
+            alerts.extend(after(&rules, "alert: "));
+            if file.file_stem().is_some_and(|name| name == TESTED) {
+                test(workspace, chart, &rules)?;
+            }
         }
     }
-    ensure!(found > 0, "no example has alerts");
+    ensure!(!alerts.is_empty(), "no example has alerts");
+    every_alert_is_explained(workspace, &alerts)
+}
+
+/// Runs the tests of the alerts over rules.
+fn test(workspace: &Workspace, chart: &Chart<'_>, rules: &str) -> Result<()> {
+    let folder = chart.work.join("alerts");
+    write(&folder.join("rules.yml"), rules)?;
+    let (bad, tests) = (folder.join("bad.yaml"), folder.join("alerts.yaml"));
+    write(&bad, BAD_TEST)?;
+    must_refuse("promtool test", "FAILED", &mut promtool(chart, "test", &bad))?;
+    write(&tests, &std::fs::read_to_string(workspace.root.join(TESTS))?)?;
+    done("promtool test", &mut promtool(chart, "test", &tests))?;
+    let tested: BTreeSet<_> = after(&std::fs::read_to_string(&tests)?, "alertname=\"").into_iter().collect();
+    let untested: Vec<_> =
+        after(rules, "alert: ").into_iter().filter(|alert| !tested.contains(alert)).collect();
+    ensure!(untested.is_empty(), "{TESTS}: nothing tests {untested:?}");
     Ok(())
 }
 
-fn promtool(chart: &Chart<'_>, rules: &Path) -> Command {
+/// That each alert has its page, and each page its alert.
+fn every_alert_is_explained(workspace: &Workspace, alerts: &BTreeSet<String>) -> Result<()> {
+    let folder = workspace.root.join(RUNBOOKS);
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot read {RUNBOOKS}"))?;
+    let names = entries.flatten().map(|entry| entry.path());
+    let pages: BTreeSet<String> =
+        names.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    ensure!(
+        pages == *alerts,
+        "{RUNBOOKS}: alerts without a page: {:?}; pages without an alert: {:?}",
+        alerts.difference(&pages).collect::<Vec<_>>(),
+        pages.difference(alerts).collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+/// The words behind a mark.
+fn after(text: &str, mark: &str) -> Vec<String> {
+    let rests = text.split(mark).skip(1);
+    rests.map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect()).collect()
+}
+
+/// `promtool check rules` or `promtool test rules`.
+pub(super) fn promtool(chart: &Chart<'_>, verb: &str, file: &Path) -> Command {
     let mut promtool = Command::new(&chart.tools.promtool);
-    promtool.args(["check", "rules"]).arg(rules);
+    promtool.args([verb, "rules"]).arg(file);
     promtool
 }
 
@@ -57,66 +108,15 @@ fn rules(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The metrics that expressions name.
-fn metrics(rules: &str) -> BTreeSet<String> {
-    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let words = rules.split(|letter| !is_part(letter));
-    words
-        .filter(|word| word.starts_with("roamline_") || word.starts_with("rpc_server"))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The names of all instruments in the sources, as an exposition begins them.
-fn instruments(workspace: &Workspace) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    for file in workspace.files()? {
-        if file.extension().is_some_and(|ending| ending == "rs") && !file.starts_with("xtask") {
-            let text = std::fs::read_to_string(workspace.root.join(&file))?;
-            found.extend(names(&text));
-        }
-    }
-    Ok(found)
-}
-
-fn names(source: &str) -> Vec<String> {
-    let made = source.split("::new(").skip(1);
-    let literals = made.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'));
-    literals.map(|(name, _)| name.replace('.', "_")).collect()
-}
-
-fn is_known(metric: &str, instruments: &BTreeSet<String>) -> bool {
-    let mut name = metric;
-    loop {
-        if instruments.contains(name) {
-            return true;
-        }
-        match ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)) {
-            Some(shorter) => name = shorter,
-            None => return false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_metric_is_known_by_the_name_of_its_instrument() {
-        let source = "Counter::new(\n    \"roamline.tls.reloads\", \"x\"); Histogram::new(\"rpc.server.call.duration\", \"x\", \"s\");";
-        let instruments: BTreeSet<_> = names(source).into_iter().collect();
-        for known in ["roamline_tls_reloads_total", "rpc_server_call_duration_seconds_count"] {
-            assert!(is_known(known, &instruments), "{known}");
-        }
-        assert!(!is_known("roamline_tls_reload_total", &instruments));
-    }
-
-    #[test]
-    fn rules_are_taken_out_of_their_object_and_metrics_out_of_them() {
-        let text = "kind: Pod\n---\nx: y\nkind: PrometheusRule\nspec:\n  groups:\n    - expr: rate(roamline_x{a=\"b\"}[5m]) > 1\n";
+    fn rules_are_taken_out_of_their_object_and_alerts_out_of_them() {
+        let text = "kind: Pod\n---\nx: y\nkind: PrometheusRule\nspec:\n  groups:\n    - alert: Late\n      expr: a > 1\n";
         let rules = rules(text);
-        assert_eq!(rules, ["groups:\n  - expr: rate(roamline_x{a=\"b\"}[5m]) > 1\n"]);
-        assert_eq!(metrics(&rules[0]).into_iter().collect::<Vec<_>>(), ["roamline_x"]);
+        assert_eq!(rules, ["groups:\n  - alert: Late\n    expr: a > 1\n"]);
+        assert_eq!(after(&rules[0], "alert: "), ["Late"]);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use super::{Chart, answer, said};
 
 /// Settings over an example, and what is said of them.
-const REFUSED: [(&str, &[&str], &str); 23] = [
+const REFUSED: [(&str, &[&str], &str); 27] = [
     ("quickstart", &["replica=3"], "replica"),
     ("quickstart", &["components.session.replica=3"], "replica"),
     ("quickstart", &["components.sesion.replicas=3"], "sesion"),
@@ -24,6 +24,10 @@ const REFUSED: [(&str, &[&str], &str); 23] = [
     ("quickstart", &["identity.spiffe.trustDomain=example.org"], "needs tls.enabled"),
     ("quickstart", &["tls.enabled=true"], "tls.enabled needs"),
     ("quickstart", &["tls.existingSecret=x"], "tls.enabled is false"),
+    ("quickstart", &["federation.enabled=true"], "clusters know each other by their certificates"),
+    ("quickstart", &["federation.address=https://here"], "federation.enabled is false"),
+    ("federated", &["federation.spiffeId="], "as whom do other clusters know this one"),
+    ("federated", &["clusterId=paris"], "does not end with the id of the cluster"),
     ("quickstart", &["defaults.podDisruptionBudget.maxUnavailable=0"], "keep nodes from being drained"),
     ("quickstart", &["defaults.serviceAccount.create=false"], "serviceAccount.name is not set"),
     ("production", &["defaults.autoscaling.maxReplicas=1"], "more than maxReplicas"),
