@@ -87,6 +87,11 @@ impl SessionStore for SqlStore {
         Ok(Loaded { held: Held { phone, others }, guards: guards.into_iter().zip(versions).collect() })
     }
 
+    /// What is loaded is not kept.
+    fn recall(&self, _: &About) -> Option<Loaded> {
+        None
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         committer::commit(&self.cluster, &self.commits, commit).await
     }

@@ -203,10 +203,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// What this process knows of it from its own last commits, without asking; `None` where it does not know all of it.
     /// It may be old: a decision made from it holds only once its commit is made, and whoever is refused by it, or changes
     /// nothing, loads and decides again.
-    fn recall(&self, about: &About) -> Option<Loaded> {
-        let _ = about;
-        None
-    }
+    fn recall(&self, about: &About) -> Option<Loaded>;
 
     /// Makes the changes, or none of them, in one step that survives the process. Guards of every user and ACD line
     /// whose sessions begin or end by it move. Events get the next places in order. Of two commits made from the

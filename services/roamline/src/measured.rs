@@ -96,6 +96,10 @@ impl<S: SessionStore + ?Sized> SessionStore for Measured<S> {
         self.timed("session.load", SessionStore::load(&*self.store, about)).await
     }
 
+    fn recall(&self, about: &About) -> Option<Loaded> {
+        SessionStore::recall(&*self.store, about)
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         self.timed("session.commit", SessionStore::commit(&*self.store, commit)).await
     }

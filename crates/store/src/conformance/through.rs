@@ -77,6 +77,10 @@ impl<T: Through> SessionStore for T {
         Through::load(self, about).await
     }
 
+    fn recall(&self, about: &About) -> Option<Loaded> {
+        self.store().recall(about)
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         Through::commit(self, commit).await
     }

@@ -173,6 +173,11 @@ impl SessionStore for MemoryStore {
         Ok(self.state().sessions.begun()?.load(about))
     }
 
+    /// To load asks nobody outside the process.
+    fn recall(&self, _: &About) -> Option<Loaded> {
+        None
+    }
+
     async fn commit(&self, commit: Commit) -> Result<Sequence, CommitError> {
         let mut state = self.state();
         let last = state.sessions.begun()?.commit(commit)?;
