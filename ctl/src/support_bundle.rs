@@ -150,7 +150,7 @@ async fn diagnosed(args: &SupportBundle, client: &Client, bundle: &mut Bundle) -
         for (path, page) in &process.pages {
             match page {
                 Ok((status, text)) => {
-                    bundle.add(format!("{folder}{path}"), format!("# status {status}\n{text}"))
+                    bundle.add(format!("{folder}{path}"), format!("# status {status}\n{text}"));
                 }
                 Err(problem) => bundle.errors.push_str(&format!("{folder}{path}: {problem}\n")),
             }

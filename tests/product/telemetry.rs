@@ -99,7 +99,7 @@ async fn a_login_is_one_trace_over_client_services_and_stores() {
     ] {
         assert!(metrics.contains(&(service.into(), metric.into())), "{service} {metric}");
     }
-    let all = collector.all.lock().unwrap();
+    let all = collector.all.lock().unwrap().clone();
     assert!(!all.contains("pass123") && !all.contains("s3cret-of-services"), "no secret is sent");
     tasks.stop(WITHIN).await;
 }

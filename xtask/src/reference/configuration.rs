@@ -41,9 +41,9 @@ fn section(root: &Value, schema: &Value, path: &str, page: &mut String) {
         let about = resolved(root, property);
         let items = about.get("items").map(|items| resolved(root, items));
         if about.get("properties").is_some() {
-            headed(root, about, said(property, about), &format!("[{key}]"), &key, &mut inner);
+            headed(root, about, &said(property, about), &format!("[{key}]"), &key, &mut inner);
         } else if let Some(items) = items.filter(|items| items.get("properties").is_some()) {
-            headed(root, items, said(property, items), &format!("[[{key}]]"), &key, &mut inner);
+            headed(root, items, &said(property, items), &format!("[[{key}]]"), &key, &mut inner);
         } else {
             rows.push_str(&row(name, property, about));
         }
@@ -56,7 +56,7 @@ fn section(root: &Value, schema: &Value, path: &str, page: &mut String) {
     page.push_str(&inner);
 }
 
-fn headed(root: &Value, about: &Value, said: String, name: &str, key: &str, page: &mut String) {
+fn headed(root: &Value, about: &Value, said: &str, name: &str, key: &str, page: &mut String) {
     page.push_str(&format!("\n## `{name}`\n"));
     if !said.is_empty() {
         page.push_str(&format!("\n{said}\n"));

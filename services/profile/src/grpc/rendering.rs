@@ -131,20 +131,20 @@ fn prepared_logout(
 
 /// A rendering as a message, or as bytes where those are wanted.
 enum Rendered {
-    Message(wire::EffectiveConfiguration),
+    Message(Box<wire::EffectiveConfiguration>),
     Kept(Bytes),
 }
 
 fn rendered(worn: &EffectiveConfiguration, as_bytes: bool) -> Rendered {
     let message = configuration(worn);
-    if as_bytes { Rendered::Kept(rendering::keep(message)) } else { Rendered::Message(message) }
+    if as_bytes { Rendered::Kept(rendering::keep(message)) } else { Rendered::Message(Box::new(message)) }
 }
 
 impl Rendered {
     /// The two fields of an answer, one of which has it.
     fn either(self) -> (Option<wire::EffectiveConfiguration>, Bytes) {
         match self {
-            Self::Message(message) => (Some(message), Bytes::new()),
+            Self::Message(message) => (Some(*message), Bytes::new()),
             Self::Kept(bytes) => (None, bytes),
         }
     }
