@@ -24,6 +24,7 @@ mod roaming;
 mod search;
 mod severed;
 mod speed;
+mod storm;
 mod traced;
 mod world;
 

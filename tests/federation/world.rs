@@ -1,6 +1,7 @@
 //! Clusters that know each other: each a `roamline up` with certificates of one authority, two phones, and three users.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
@@ -258,7 +259,7 @@ impl Cluster {
     /// Phones and users whose names begin with the cluster's id; one of them may not log in elsewhere.
     async fn furnish(&self) {
         let line = |name: &str| resource::Kind::Line(Line { name: name.into(), ..Default::default() });
-        let mut kinds = vec![
+        let kinds = vec![
             line("1000"),
             resource::Kind::LogoutProfile(LogoutProfile {
                 tag: 1,
@@ -272,9 +273,27 @@ impl Cluster {
                 ..Default::default()
             }),
         ];
-        let mut credentials = Vec::new();
-        for n in 0..3 {
-            let (name, number) = (self.user(n), format!("20{n}"));
+        self.apply(kinds).await;
+        self.people(0..3).await;
+        let here = Geolocation {
+            name: "here".into(),
+            country: "DE".into(),
+            community_name: self.id.clone(),
+            adjunct_calling_search_space: format!("{}-emergency", self.id),
+            local_route_group: format!("{}-gateways", self.id),
+            ..Default::default()
+        };
+        let request = SetGeolocationRequest { geolocation: Some(here) };
+        self.administration().set_geolocation(request).await.expect("the geolocation is accepted");
+        self.set(parameters()).await.expect("the parameters are accepted");
+    }
+
+    /// Users of these numbers, each with a phone; number 2 may not log in elsewhere, and his phone takes nobody from there.
+    pub(crate) async fn people(&self, range: Range<u32>) {
+        let (mut kinds, mut credentials) = (Vec::new(), Vec::new());
+        let line = |name: &str| resource::Kind::Line(Line { name: name.into(), ..Default::default() });
+        for n in range {
+            let (name, number) = (self.user(n), format!("{}", 2000 + n));
             kinds.push(line(&number));
             kinds.push(resource::Kind::UserDeviceProfile(UserDeviceProfile {
                 name: name.clone(),
@@ -285,7 +304,7 @@ impl Cluster {
             kinds.push(resource::Kind::User(User {
                 user_id: name.clone(),
                 profiles: vec![name.clone()],
-                cross_cluster_enabled: n < 2,
+                cross_cluster_enabled: n != 2,
                 ..Default::default()
             }));
             kinds.push(resource::Kind::Phone(Phone {
@@ -309,17 +328,6 @@ impl Cluster {
             .set_credentials(request)
             .await
             .expect("the credentials are accepted");
-        let here = Geolocation {
-            name: "here".into(),
-            country: "DE".into(),
-            community_name: self.id.clone(),
-            adjunct_calling_search_space: format!("{}-emergency", self.id),
-            local_route_group: format!("{}-gateways", self.id),
-            ..Default::default()
-        };
-        let request = SetGeolocationRequest { geolocation: Some(here) };
-        self.administration().set_geolocation(request).await.expect("the geolocation is accepted");
-        self.set(parameters()).await.expect("the parameters are accepted");
     }
 
     /// Sets the parameters of the federation.
@@ -398,10 +406,18 @@ impl Cluster {
         phone: &str,
         credential: Option<Credential>,
     ) -> Result<LoginResponse, Status> {
-        let request =
-            LoginRequest { user_id: user.into(), phone: phone.into(), credential, ..Default::default() };
-        let mut client = SessionServiceClient::new(self.channel());
-        client.login(request).await.map(tonic::Response::into_inner)
+        let request = LoginRequest { credential, ..self.asked(user, phone) };
+        self.open().login(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// What an agent asks for who logs in.
+    pub(crate) fn asked(&self, user: &str, phone: &str) -> LoginRequest {
+        LoginRequest { user_id: user.into(), phone: phone.into(), credential: pin(), ..Default::default() }
+    }
+
+    /// The session service, as anybody.
+    pub(crate) fn open(&self) -> SessionServiceClient<Channel> {
+        SessionServiceClient::new(self.channel())
     }
 
     pub(crate) async fn logout(&self, session: &str) -> Result<(), Status> {
