@@ -5,6 +5,7 @@ use std::time::Duration;
 use roamline_domain::phone_state::{Asked, Refused, SessionEvent};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_proto::session::Actor;
 use roamline_store::SessionStore;
 use tokio::time::timeout;
 use tonic::Request;
@@ -93,5 +94,10 @@ async fn ev_1_a_session_says_with_which_program_it_was_begun_and_ended() {
     let actor = cluster.sessions().await[0].actor.clone().unwrap();
     assert!(actor.application.contains("tonic"), "{}", actor.application);
     let ended = cluster.agent("agent7").logout(logout(PHONE)).await.unwrap().into_inner().ended_session;
-    assert_eq!(ended.unwrap().actor.unwrap(), actor);
+    let ended = ended.unwrap().actor.unwrap();
+    // A request that came without a trace has begun one.
+    assert!(
+        [&actor, &ended].iter().all(|actor| actor.trace_id.len() == 32) && ended.trace_id != actor.trace_id
+    );
+    assert_eq!(Actor { trace_id: actor.trace_id.clone(), ..ended }, actor);
 }
