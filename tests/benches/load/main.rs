@@ -23,6 +23,7 @@ mod pins;
 #[path = "../../../crates/store-sql/tests/postgres/starter.rs"]
 mod postgres_server;
 mod product;
+mod reads;
 mod redis;
 #[path = "../../../crates/store-redis/tests/redis/starter.rs"]
 mod redis_server;
@@ -54,6 +55,8 @@ enum Part {
     Embedded,
     /// (d) logins by PIN, argon2 alone, and logins by token beside a storm of PINs
     Pin,
+    /// Reads whose tokens are remembered, and reads whose tokens are new
+    Reads,
     /// (e) pages of live sessions, and bytes of each in Redis
     Sessions,
     /// (e) events to many watchers
@@ -83,6 +86,9 @@ struct Options {
     /// Agents who log in and out, each at a phone of his own
     #[arg(long, default_value_t = 2_000)]
     agents: usize,
+    /// Reads with a token of its own each
+    #[arg(long, default_value_t = 5_000)]
+    reads: usize,
     /// Sessions that are live while pages are read and bytes are counted
     #[arg(long, default_value_t = 100_000)]
     sessions: usize,

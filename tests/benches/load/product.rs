@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_proto::auth::{Credential, SignInRequest, credential};
+use roamline_proto::auth::{Credential, SignInRequest, SignInResponse, credential};
 use roamline_token::Bearer;
 use tempfile::TempDir;
 use tonic::service::interceptor::InterceptedService;
@@ -52,6 +52,7 @@ pub(crate) struct Product {
     child: Child,
     pub(crate) api: String,
     pub(crate) token: String,
+    pub(crate) refresh_token: String,
     pub(crate) redis: Option<Redis>,
     _database: Option<crate::postgres_server::Server>,
     _home: TempDir,
@@ -94,8 +95,8 @@ impl Product {
             let log = std::fs::read_to_string(home.path().join("log"));
             panic!("the server does not start: {}", log.unwrap_or_default())
         });
-        let token = administrator(&data, &api).await;
-        Self { child, api, token, redis, _database: database, _home: home }
+        let SignInResponse { access_token: token, refresh_token, .. } = administrator(&data, &api).await;
+        Self { child, api, token, refresh_token, redis, _database: database, _home: home }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -145,13 +146,13 @@ fn start(mut up: Command) -> Option<(Child, String)> {
     Some((child, api?))
 }
 
-async fn administrator(data: &Path, api: &str) -> String {
+async fn administrator(data: &Path, api: &str) -> SignInResponse {
     let file = std::fs::read_to_string(data.join("admin.toml")).expect("the administrator's file");
     let password = file.lines().find_map(|line| line.strip_prefix("password = ")).expect("his password");
     let kind = credential::Kind::Password(password.trim_matches('"').to_owned());
     let request = SignInRequest { name: "admin".into(), credential: Some(Credential { kind: Some(kind) }) };
     let mut auth = AuthServiceClient::new(channel(api));
-    auth.sign_in(request).await.expect("he signs in").into_inner().access_token
+    auth.sign_in(request).await.expect("he signs in").into_inner()
 }
 
 /// The server's program, built from the present sources as this program was.

@@ -11,7 +11,7 @@ use crate::product::{Directory, Product, Program, Sessions, build};
 use crate::redis::Redis;
 use crate::report::{Report, Taken};
 use crate::watch::Watches;
-use crate::{Options, Part, machine, pages, pins};
+use crate::{Options, Part, machine, pages, pins, reads};
 
 /// Fractions of what is possible at which it is measured how long one waits.
 const FRACTIONS: [f64; 3] = [0.25, 0.5, 0.75];
@@ -45,6 +45,9 @@ pub(crate) async fn run(options: &Options) {
     report.ratio("directory in PostgreSQL / in SQLite", rates.postgres, rates.fast, "-");
     if options.wants(Part::Pin) {
         Box::pin(with_pins(options, &program, &mut report)).await;
+    }
+    if options.wants(Part::Reads) {
+        Box::pin(with_tokens(options, &program, &mut report)).await;
     }
     if options.wants(Part::Sessions) {
         Box::pin(with_sessions(options, &program, &mut report)).await;
@@ -195,6 +198,27 @@ async fn with_pins(options: &Options, program: &Program, report: &mut Report) {
     report.ratio("logins by PIN / argon2 alone", Some(most.rate_of("login")), Some(alone), "0.9");
     let p99 = |measured: &Measured| Some(measured.at("login", 0.99));
     report.ratio("p99 of logins by token, in a storm / calm", p99(&meanwhile), p99(&calm), "at most 3");
+}
+
+/// Reads with one token and with one each; the first of them, of each kind, is not counted.
+async fn with_tokens(options: &Options, program: &Program, report: &mut Report) {
+    let product = pinned(options, Product::start(program, options.sessions_in(), Directory::Sqlite)).await;
+    let mut fresh = reads::tokens(&product, 2 * options.reads).await.expect("tokens are refreshed");
+    let new = fresh.split_off(options.reads);
+    let remembered = vec![product.token.clone(); options.reads];
+    report.line(&format!("\n{} reads of an empty page, 8 at once", options.reads));
+    for (what, warm_up, measured) in
+        [("a remembered token", remembered.clone(), remembered), ("a token that was never seen", fresh, new)]
+    {
+        reads::read(&product, warm_up).await.expect("pages are read");
+        let (before, number) = (machine::time_of(product.id()), measured.len() as f64);
+        let took = reads::read(&product, measured).await.expect("pages are read");
+        let each = (machine::time_of(product.id()) - before).as_secs_f64() * 1e6 / number;
+        report.line(&format!(
+            "{what:<44} {:>9.0} a second, {each:.0} us of the server each",
+            number / took.as_secs_f64()
+        ));
+    }
 }
 
 async fn with_sessions(options: &Options, program: &Program, report: &mut Report) {
