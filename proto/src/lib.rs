@@ -3,6 +3,7 @@
 
 pub mod contract;
 pub mod json;
+mod length;
 pub mod mask;
 mod redacted;
 pub mod refusal;
@@ -45,7 +46,6 @@ mod generated {
     }
 }
 
-/// `roamline.auth.v1`.
 pub use generated::auth::v1 as auth;
 /// `roamline.emcc.v1`.
 pub use generated::emcc::v1 as emcc;
@@ -57,3 +57,5 @@ pub use generated::options::v1 as options;
 pub use generated::profile::v1 as profile;
 /// `roamline.session.v1`.
 pub use generated::session::v1 as session;
+/// `roamline.auth.v1`.
+pub use length::length;

@@ -19,7 +19,7 @@ async fn xc_3_an_agent_has_his_own_lines_at_another_clusters_phone_until_either_
     let (berlin, paris) = (&world["berlin"], &world["paris"]);
     let made = paris.login(&berlin.user(0), &paris.phone(0)).await.unwrap();
     let (session, worn) = (made.session.unwrap(), made.configuration.unwrap());
-    assert_eq!((session.user_id.as_str(), session.lines.as_slice()), ("berlin.0", &["200".to_owned()][..]));
+    assert_eq!((session.user_id.as_str(), session.lines.as_slice()), ("berlin.0", &["2000".to_owned()][..]));
     assert_eq!(session.phone, paris.phone(0));
     let roaming = worn.cross_cluster.clone().unwrap();
     assert_eq!((roaming.home_cluster.as_str(), roaming.visiting_cluster.as_str()), ("berlin", "paris"));

@@ -163,9 +163,9 @@ pub(crate) fn parse_parameters(
     let defaults = FederationParameters::default();
     let mut time = |field: &str, said: Option<prost_types::Duration>, default: Duration| match said {
         None => default,
-        Some(said) => match Duration::try_from(said) {
-            Ok(said) => said,
-            Err(_) => {
+        Some(said) => match roamline_proto::length(said) {
+            Some(said) => said,
+            None => {
                 found.add(field, "", "must not be negative");
                 default
             }

@@ -1,7 +1,5 @@
 //! The visiting half of a cross-cluster session: a user of another cluster at a phone of ours (XC-1, XC-8, XC-9).
 
-use std::time::Duration;
-
 use roamline_domain::catalogue::Catalogue;
 use roamline_domain::emcc::admission::{takes_cross_cluster, visiting_time};
 use roamline_domain::emcc::half::{Half, Side};
@@ -11,6 +9,7 @@ use roamline_proto::emcc::{
     RemoteLoginRequest, RemoteLoginResponse, RoamRequest, RoamResponse, VisitingPhone,
 };
 use roamline_proto::error::ErrorReason;
+use roamline_proto::length;
 use roamline_proto::profile::Phone;
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::Begun;
@@ -144,7 +143,7 @@ impl Inner {
             self.end_half(&session, false).await?;
             return Err(refusal::unavailable(&home.remote.cluster));
         }
-        let home_time = answer.maximum_login_time.and_then(|time| Duration::try_from(time).ok());
+        let home_time = answer.maximum_login_time.and_then(length);
         let at_most = visiting_time(home_time, answer.own_limit, recalled.inter_cluster_time);
         Ok(RoamResponse {
             found: true,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use roamline_domain::credential::{CredentialPolicy, OwnPolicy};
 use roamline_domain::{PrincipalName, Violations};
 use roamline_proto::auth as proto;
+use roamline_proto::length;
 use roamline_proto::profile;
 
 use super::removal::parsed;
@@ -22,7 +23,7 @@ pub(crate) fn policy(from: &profile::CredentialPolicy) -> CredentialPolicy {
 /// What somebody's policy says of its own.
 fn own_policy(from: &profile::CredentialPolicy, wrong: &mut Violations) -> OwnPolicy {
     let mut time = |field: &str, given: Option<prost_types::Duration>| {
-        let time = Duration::try_from(given?).ok();
+        let time = length(given?);
         if time.is_none() {
             wrong.add(field, "SP-14", "must not be negative");
         }

@@ -1,7 +1,6 @@
 //! `TrustService` and `TrustExchangeService`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use roamline_domain::ClusterId;
 use roamline_domain::emcc::remote::RemoteServices;
@@ -10,6 +9,7 @@ use roamline_proto::emcc as wire;
 use roamline_proto::emcc::trust_exchange_service_server::{TrustExchangeService, TrustExchangeServiceServer};
 use roamline_proto::emcc::trust_service_server::{TrustService, TrustServiceServer};
 use roamline_proto::error::ErrorReason;
+use roamline_proto::length;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{Api, CertificateFacts, MAX_REQUEST_BYTES};
 use roamline_token::Caller;
@@ -39,7 +39,7 @@ impl TrustService for Administration {
     ) -> Answer<wire::CreateInvitationResponse> {
         let by = Caller::of(&request).name;
         let given = request.into_inner();
-        let valid_for = given.valid_for.map(|length| Duration::try_from(length).unwrap_or_default());
+        let valid_for = given.valid_for.map(|said| length(said).unwrap_or_default());
         let services = given.services.as_ref().map(services_from);
         let made = self.0.invite(&given.cluster_id, valid_for, services, &by).await?;
         Ok(Response::new(wire::CreateInvitationResponse {

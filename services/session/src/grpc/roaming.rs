@@ -1,7 +1,6 @@
 //! `RoamingSessionService`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use roamline_domain::Violations;
 use roamline_domain::phone_state::{self, Actor};
@@ -56,7 +55,7 @@ fn home_half(request: BeginHomeHalfRequest) -> Result<HomeHalf, Refusal> {
         return Err(refusal::invalid(found));
     };
     let prepared = request.prepared.unwrap_or_default();
-    let length = |time: Option<prost_types::Duration>| time.and_then(|time| Duration::try_from(time).ok());
+    let length = |time: Option<prost_types::Duration>| time.and_then(roamline_proto::length);
     let parameters = prepared.service_parameters.as_ref();
     let inter_cluster_time = length(parameters.and_then(|all| all.inter_cluster_maximum_login_time));
     let policy = Arc::new(convert::policy(parameters.unwrap_or(&Default::default())));
