@@ -11,7 +11,7 @@ const ASKED: [&str; 2] = [
 ];
 const METRICS: &str = include_str!("../../docs/reference/metrics.md");
 /// What a site shows only once it has had trouble, another cluster, TLS, a Redis, or much time.
-const LATER: [&str; 15] = [
+const LATER: [&str; 16] = [
     "roamline_auth_hashing_shed_total",
     "roamline_auth_throttled_total",
     "roamline_connections_accept_failures_total",
@@ -26,6 +26,7 @@ const LATER: [&str; 15] = [
     "roamline_session_rebuilt_total",
     "roamline_session_slow_readers_total",
     "roamline_session_store_rebuilt_total",
+    "roamline_session_watchers",
     "roamline_tls_",
 ];
 /// The series of the reference: a histogram has three.
