@@ -12,8 +12,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{Inner, refusal};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Ends in one message.
-const AT_ONCE: u32 = 1000;
+/// Ends in one message: so few that the other side is done with them within the time of a call.
+const AT_ONCE: u32 = 50;
 
 /// Tells without end.
 pub(crate) async fn run(inner: &Arc<Inner>) {
@@ -24,15 +24,22 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
             _ = ticks.tick() => {}
             () = inner.ended.notified() => {}
         }
-        if let Err(refused) = inner.tell_ends().await {
-            tracing::warn!(reason = refused.message, "ended sessions cannot be told of");
+        loop {
+            match inner.tell_ends().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(refused) => {
+                    tracing::warn!(reason = refused.message, "ended sessions cannot be told of");
+                    break;
+                }
+            }
         }
     }
 }
 
 impl Inner {
-    /// Tells each peer that can be reached of what has ended here.
-    async fn tell_ends(&self) -> Result<(), Refusal> {
+    /// Tells each peer that can be reached of what has ended here; whether there may be more that can be told.
+    async fn tell_ends(&self) -> Result<bool, Refusal> {
         let store = |error| refusal::store(&error);
         let untold = HalfQuery { live: Some(false), limit: AT_ONCE, ..HalfQuery::default() };
         let mut ends: BTreeMap<ClusterId, Vec<SessionId>> = BTreeMap::new();
@@ -50,21 +57,24 @@ impl Inner {
             ends.insert(peer.remote.cluster.clone(), its.into_iter().map(|half| half.session).collect());
         }
         let telling = ends.into_iter().map(|(cluster, sessions)| self.tell_peer(cluster, sessions));
+        let mut heard = false;
         for told in futures::future::join_all(telling).await {
-            told?;
+            heard |= told?;
         }
-        Ok(())
+        Ok(waiting && heard)
     }
 
-    async fn tell_peer(&self, cluster: ClusterId, sessions: Vec<SessionId>) -> Result<(), Refusal> {
+    /// Whether somebody has heard, or nobody is left to be told.
+    async fn tell_peer(&self, cluster: ClusterId, sessions: Vec<SessionId>) -> Result<bool, Refusal> {
+        let any = !sessions.is_empty();
         match self.peer(&cluster) {
             // Nobody is left to be told.
             None if !self.recalled.load().remotes.contains_key(&cluster) => {}
-            None => return Ok(()),
+            None => return Ok(false),
             Some(peer) => {
-                let Ok(link) = peer.callable() else { return Ok(()) };
+                let Ok(link) = peer.callable() else { return Ok(false) };
                 if link.logout(&sessions, self.config.login_within()).await.is_err() {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
@@ -72,6 +82,6 @@ impl Inner {
         for session in sessions {
             self.store.end_half(&session, now, true).await.map_err(|error| refusal::store(&error))?;
         }
-        Ok(())
+        Ok(any)
     }
 }
