@@ -64,9 +64,11 @@ impl Inner {
         Ok(waiting && heard)
     }
 
-    /// Whether somebody has heard, or nobody is left to be told.
+    /// Whether somebody has heard of any, or nobody is left to be told.
     async fn tell_peer(&self, cluster: ClusterId, sessions: Vec<SessionId>) -> Result<bool, Refusal> {
-        let any = !sessions.is_empty();
+        if sessions.is_empty() {
+            return Ok(false);
+        }
         match self.peer(&cluster) {
             // Nobody is left to be told.
             None if !self.recalled.load().remotes.contains_key(&cluster) => {}
@@ -82,6 +84,6 @@ impl Inner {
         for session in sessions {
             self.store.end_half(&session, now, true).await.map_err(|error| refusal::store(&error))?;
         }
-        Ok(any)
+        Ok(true)
     }
 }

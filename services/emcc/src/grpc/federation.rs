@@ -117,9 +117,9 @@ impl FederationService for Handler {
         request: Request<RemoteLogoutRequest>,
     ) -> Result<Response<RemoteLogoutResponse>, Status> {
         let visitor = self.admit(&request, "RemoteLogout")?;
+        let asked = Refused::of(&request, "RemoteLogout");
         for session in ids(&request.get_ref().session_ids)? {
-            let asked = Refused::of(&request, "RemoteLogout");
-            self.0.end_by_peer(&visitor.remote, &session, asked).await?;
+            self.0.end_by_peer(&visitor.remote, &session, &asked).await?;
         }
         Ok(Response::new(RemoteLogoutResponse {}))
     }
@@ -148,14 +148,14 @@ impl Inner {
         &self,
         peer: &RemoteCluster,
         session: &SessionId,
-        asked: Refused,
+        asked: &Refused,
     ) -> Result<(), Refusal> {
         let store = |error| refusal::store(&error);
         match self.store.half(session).await.map_err(store)? {
             Some(half) if half.peer != peer.cluster => {
                 tracing::warn!(%session, peer = %peer.cluster, "a peer would end a session that is not its own");
                 let text = "the session is between others";
-                self.audit.refused(asked, &Refusal::new(ErrorReason::SessionNotFound, text));
+                self.audit.refused(asked.clone(), &Refusal::new(ErrorReason::SessionNotFound, text));
                 Ok(())
             }
             Some(_) => {
