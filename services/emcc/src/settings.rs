@@ -98,7 +98,7 @@ impl Inner {
             inter_cluster_time: match &parameters {
                 Ok(parameters) => {
                     let time = parameters.inter_cluster_maximum_login_time;
-                    time.and_then(|time| Duration::try_from(time).ok()).unwrap_or_default()
+                    time.and_then(roamline_proto::length).unwrap_or_default()
                 }
                 Err(_) => before.inter_cluster_time,
             },

@@ -337,7 +337,7 @@ fn corrupt(what: &str, error: &prost::DecodeError) -> Refusal {
 /// The parameters that a login or logout is decided by; the others keep their defaults here.
 pub(crate) fn policy(wire: &profile::ServiceParameters) -> ServiceParameters {
     let defaults = ServiceParameters::default();
-    let maximum = wire.maximum_login_time.and_then(|time| Duration::try_from(time).ok());
+    let maximum = wire.maximum_login_time.and_then(roamline_proto::length);
     let ranges = |texts: &[String]| texts.iter().filter_map(|text| address_range(text).ok()).collect();
     ServiceParameters {
         enforce_maximum_login_time: wire.enforce_maximum_login_time(),

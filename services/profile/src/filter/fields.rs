@@ -189,7 +189,7 @@ impl Test {
             Test::Length(operator, wanted) => value
                 .as_message()
                 .and_then(|message| message.transcode_to::<prost_types::Duration>().ok())
-                .and_then(|length| Duration::try_from(length).ok())
+                .and_then(roamline_proto::length)
                 .is_some_and(|length| operator.fits(length.cmp(wanted))),
             Test::Word(wanted) => value.as_enum_number() == Some(*wanted),
         }

@@ -17,6 +17,7 @@ use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::emcc::roaming_service_client::RoamingServiceClient;
 use roamline_proto::emcc::{AbandonRequest, RoamRequest};
 use roamline_proto::error::ErrorReason;
+use roamline_proto::length;
 use roamline_proto::profile::line_service_client::LineServiceClient;
 use roamline_proto::profile::personal_service_client::PersonalServiceClient;
 use roamline_proto::profile::rendering_service_client::RenderingServiceClient;
@@ -221,7 +222,7 @@ impl Peers for GrpcPeers {
         Ok(Some(Roamed {
             session: named("session_id", &answer.session_id)?,
             prepared: Box::new(prepared(answer.prepared.unwrap_or_default())?),
-            at_most: answer.maximum_login_time.and_then(|time| Duration::try_from(time).ok()),
+            at_most: answer.maximum_login_time.and_then(length),
         }))
     }
 
@@ -289,9 +290,9 @@ pub(super) fn login_facts(
 ) -> Result<LoginFacts, Refusal> {
     let user_login_time = match answer.user_maximum_login_time {
         None => UserLoginTime::Cluster,
-        Some(time) => match Duration::try_from(time) {
-            Ok(Duration::ZERO) | Err(_) => UserLoginTime::Unlimited,
-            Ok(time) => UserLoginTime::AtMost(time),
+        Some(time) => match length(time) {
+            None | Some(Duration::ZERO) => UserLoginTime::Unlimited,
+            Some(time) => UserLoginTime::AtMost(time),
         },
     };
     Ok(LoginFacts {
@@ -321,7 +322,7 @@ fn prepared(answer: PrepareLoginResponse) -> Result<Prepared, Refusal> {
             lines,
             acd_line: optional("acd_line", &answer.acd_line)?,
             primary_extension: optional("primary_extension", &answer.primary_extension)?,
-            idle_limit: answer.idle_limit.and_then(|limit| Duration::try_from(limit).ok()),
+            idle_limit: answer.idle_limit.and_then(length),
             logout_configuration: kept(answer.logout_rendering, answer.logout_configuration),
         },
         contact_centre: answer.contact_centre_refusal.as_ref().map(deferred),
