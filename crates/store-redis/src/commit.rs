@@ -15,7 +15,7 @@ use crate::{packed, record};
 pub(crate) fn write(cmd: &mut Cmd, commit: &Commit) -> Result<(), Cause> {
     let moved = commit.guards_moved();
     let Commit { read, states, events, reply, at } = commit;
-    cmd.arg(record::from_instant(*at));
+    cmd.arg(record::from_instant(*at)).arg(&*read.history);
     let phones: Vec<_> = read.phones().collect();
     cmd.arg(phones.len());
     for phone in &phones {
@@ -135,5 +135,5 @@ fn holders_of(session: &Session) -> Vec<Guard> {
 
 /// Adds to the script's call that nothing was read and nothing is answered.
 pub(crate) fn from_nothing(cmd: &mut Cmd, at: Timestamp) {
-    cmd.arg(record::from_instant(at)).arg(0).arg(0).arg("");
+    cmd.arg(record::from_instant(at)).arg("").arg(0).arg(0).arg("");
 }

@@ -18,8 +18,9 @@ const GUARDS: usize = 2 * PHONES;
 #[derive(Clone)]
 struct Known<T> {
     what: Arc<T>,
-    /// By which link.
+    /// By which link, and of which history it was.
     link: u64,
+    history: Arc<str>,
     /// The place of the last event then.
     place: Sequence,
 }
@@ -40,6 +41,7 @@ struct Moved {
 
 /// What is known once a commit is made.
 pub(crate) struct Coming {
+    history: Arc<str>,
     phones: Vec<PhoneState>,
     guards: Vec<(Guard, Holder)>,
     moved: Vec<Moved>,
@@ -62,7 +64,7 @@ impl Coming {
             let gone = phones_of(&guard, commit.read.phones());
             Moved { gone, come: come(&guard), guard }
         });
-        Self { moved: unread.collect(), phones, guards }
+        Self { history: Arc::clone(&commit.read.history), moved: unread.collect(), phones, guards }
     }
 }
 
@@ -92,42 +94,60 @@ impl Recalled {
 
     /// Everything that it is about, as that link has committed it, if all of it is known.
     pub(crate) fn recall(&self, about: &About, link: u64) -> Option<Loaded> {
-        let phone = self.phone(&about.phone, link)?;
+        let Known { what, history, .. } = self.phone(&about.phone, link)?;
+        let phone = PhoneState::clone(&what);
+        let is_of_it = |of: &Arc<str>| *of == history;
         let (mut others, mut guards) = (Vec::<PhoneState>::new(), Vec::new());
         for guard in about.guards() {
-            let holder = self.holder(&guard, link)?;
+            let Known { what: holder, .. } =
+                self.holder(&guard, link).filter(|known| is_of_it(&known.history))?;
             for name in holder.phones.iter().filter(|name| **name != about.phone) {
                 if !others.iter().any(|other| other.phone == *name) {
-                    others.push(self.phone(name, link)?);
+                    let other = self.phone(name, link).filter(|known| is_of_it(&known.history))?;
+                    others.push(PhoneState::clone(&other.what));
                 }
             }
             guards.push((guard, holder.version));
         }
         others.sort_by(|one, other| one.phone.cmp(&other.phone));
-        Some(Loaded { held: Held { phone, others }, guards })
+        Some(Loaded { held: Held { phone, others }, guards, history })
     }
 
-    fn phone(&self, name: &PhoneName, link: u64) -> Option<PhoneState> {
-        let known = self.phones.get(name).filter(|known| known.link == link)?;
-        Some(PhoneState::clone(&known.what))
+    fn phone(&self, name: &PhoneName, link: u64) -> Option<Known<PhoneState>> {
+        self.phones.get(name).filter(|known| known.link == link)
     }
 
-    fn holder(&self, guard: &Guard, link: u64) -> Option<Arc<Holder>> {
-        self.guards.get(guard).filter(|known| known.link == link).map(|known| known.what)
+    fn holder(&self, guard: &Guard, link: u64) -> Option<Known<Holder>> {
+        self.guards.get(guard).filter(|known| known.link == link)
     }
 
     /// The commit was made, by that link; `place` is the last event after it.
     pub(crate) fn committed(&self, coming: Coming, link: u64, place: Sequence) {
+        let history = coming.history;
         for state in coming.phones {
-            self.phones.insert(state.phone.clone(), Known { what: Arc::new(state), link, place });
+            let name = state.phone.clone();
+            let known = Known { what: Arc::new(state), link, history: Arc::clone(&history), place };
+            self.phones.insert(name, known);
         }
-        let learn = |guard, holder| self.guards.insert(guard, Known { what: Arc::new(holder), link, place });
+        let learn = |guard, holder| {
+            let known = Known { what: Arc::new(holder), link, history: Arc::clone(&history), place };
+            self.guards.insert(guard, known);
+        };
         for (guard, holder) in coming.guards {
             learn(guard, holder);
         }
         for Moved { guard, gone, come } in coming.moved {
-            // Where what is known is old, so is the version after it: versions only grow.
-            let Some(known) = self.holder(&guard, link) else { continue };
+            let Some(Known { what: known, place: known_at, .. }) =
+                self.holder(&guard, link).filter(|known| known.history == history)
+            else {
+                continue;
+            };
+            // Commits are noted in any order. What a later one has left may have this move in it already; where what is
+            // known is older, so is the version after it: versions only grow.
+            if known_at > place {
+                self.guards.remove(&guard);
+                continue;
+            }
             let stay = known.phones.iter().filter(|phone| !gone.contains(phone) && !come.contains(phone));
             let phones = stay.cloned().chain(come.iter().cloned()).collect();
             learn(guard, Holder { version: known.version + 1, phones });
@@ -158,5 +178,36 @@ impl Recalled {
     pub(crate) fn clear(&self) {
         self.phones.clear();
         self.guards.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roamline_store::SessionStore;
+    use roamline_store::conformance::fixture::{agent, log_in, logout, phone};
+    use roamline_store::memory::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn li_9_a_commit_that_is_noted_late_does_not_count_twice() {
+        let store = Arc::new(MemoryStore::new());
+        let anna = agent(1);
+        let on = |number| About::phone(phone(number));
+        log_in(&store, 1, &anna).await;
+        let first = logout(store.load(&on(1)).await.unwrap());
+        store.commit(first.clone()).await.unwrap();
+        let second = anna.login(store.load(&anna.about(2)).await.unwrap());
+        store.commit(second.clone()).await.unwrap();
+        let third = logout(store.load(&on(2)).await.unwrap());
+        store.commit(third.clone()).await.unwrap();
+
+        let recalled = Recalled::new();
+        for (commit, place) in [(&second, 7), (&third, 8), (&first, 6)] {
+            recalled.committed(Coming::of(commit), 1, place);
+        }
+        let about = anna.about(2);
+        let loaded = store.load(&about).await.unwrap();
+        assert!(recalled.recall(&about, 1).is_none_or(|recalled| recalled.guards == loaded.guards));
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::error::{corrupt, strange, unavailable};
 use crate::recalled::Coming;
 use crate::record::{array, bytes, number, phones};
+use crate::snapshot::history;
 use crate::{RedisStore, commit, packed, record};
 
 /// Phones that are read in one step, so that nobody waits long for it.
@@ -109,12 +110,13 @@ impl SessionStore for RedisStore {
         let phone = found.next().and_then(|(_, state)| state);
         let floor = number(answer.next()).ok_or_else(|| strange("the floor of epochs"))?;
         let phone = phone.unwrap_or_else(|| without_record(about.phone.clone(), floor));
+        let history = history(answer.next())?;
         let mut others: Vec<_> = found.filter_map(|(_, state)| state).collect();
         others.sort_by(|one, other| one.phone.cmp(&other.phone));
         let version =
             |(guard, version)| Ok((guard, number(Some(version)).ok_or_else(|| strange("a guard"))?));
         let guards = guards.into_iter().zip(versions).map(version).collect::<Result<_, StoreError>>()?;
-        Ok(Loaded { held: Held { phone, others }, guards })
+        Ok(Loaded { held: Held { phone, others }, guards, history: history.into() })
     }
 
     fn recall(&self, about: &About) -> Option<Loaded> {

@@ -116,7 +116,8 @@ impl RedisStore {
     }
 }
 
-fn history(value: Option<Value>) -> Result<String, StoreError> {
+/// Of which history a server tells.
+pub(crate) fn history(value: Option<Value>) -> Result<String, StoreError> {
     let history = value.and_then(bytes).and_then(|bytes| String::from_utf8(bytes).ok());
     history.ok_or_else(|| strange("the history"))
 }

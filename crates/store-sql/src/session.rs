@@ -1,6 +1,7 @@
 //! Live sessions in SQL: what is read. Commits are made by the [`committer`](crate::committer).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -69,7 +70,11 @@ impl SessionStore for SqlStore {
         if guards.is_empty() {
             let phone = self.phone(&about.phone).await?;
             let phone = phone.unwrap_or_else(|| PhoneState::new(about.phone.clone()));
-            return Ok(Loaded { held: Held { phone, others: Vec::new() }, guards: Vec::new() });
+            return Ok(Loaded {
+                held: Held { phone, others: Vec::new() },
+                guards: Vec::new(),
+                history: Arc::default(),
+            });
         }
         let tx = self.read().await?;
         let rows = self.about(about).all(&tx).await.map_err(failed("a phone"))?;
@@ -84,7 +89,11 @@ impl SessionStore for SqlStore {
         let version = |key| known.iter().find(|(known, _)| *known == key).map_or(Ok(0), |(_, v)| count(*v));
         let versions = keys.into_iter().map(version).collect::<Result<Vec<_>, _>>();
         let versions = versions.map_err(corrupt("a guard"))?;
-        Ok(Loaded { held: Held { phone, others }, guards: guards.into_iter().zip(versions).collect() })
+        Ok(Loaded {
+            held: Held { phone, others },
+            guards: guards.into_iter().zip(versions).collect(),
+            history: Arc::default(),
+        })
     }
 
     /// What is loaded is not kept.

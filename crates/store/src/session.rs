@@ -1,5 +1,7 @@
 //! Live sessions: load what a decision is about, decide, commit.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_domain::login::Held;
@@ -59,6 +61,9 @@ pub struct Loaded {
     /// Versions of the guards. One that never moved, or was forgotten because there is no such session, is at the floor
     /// of guards: beyond all that a lost store gave, and not below any that was forgotten.
     pub guards: Vec<(Guard, u64)>,
+    /// Of which history of the store it is. A server that takes over may lack changes and count others as the same, so a
+    /// commit that was made from another history is refused as moved. Empty where a store has one history alone.
+    pub history: Arc<str>,
 }
 
 /// A phone that a store has no record of: nothing is known of it, and its epochs and generations go on after the store's

@@ -1,7 +1,9 @@
 
--- What was read must hold: for each phone the beginning of its record, for each holder the beginning of its own; and
--- a request must not have been answered. What has no record is at the floor of its kind.
+-- What was read must hold: of this history, for each phone the beginning of its record, for each holder the beginning of
+-- its own; and a request must not have been answered. What has no record is at the floor of its kind.
 local at = arg()
+local history = arg()
+if history ~= '' and history ~= (head[6] or '') then return {'moved'} end
 for _ = 1, tonumber(arg()) do
   local name, read_at = arg(), arg()
   local record = call('HGET', phones, name)

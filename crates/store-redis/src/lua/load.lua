@@ -1,6 +1,6 @@
 -- keys: meta phones renderings holders
 -- The phone ARGV[2], and the phones of the holders that follow: their versions, four values for each phone, and the
--- epoch of a phone without a record.
+-- epoch of a phone without a record, and of which history they are.
 local versions, names, seen = {}, {ARGV[2]}, {[ARGV[2]] = true}
 if #ARGV > 2 then
   for n, known in ipairs(call('HMGET', holders, unpack(ARGV, 3))) do
@@ -16,4 +16,4 @@ if #ARGV > 2 then
     end
   end
 end
-return {'ok', versions, read(names), head[5] or '0'}
+return {'ok', versions, read(names), head[5] or '0', head[6] or ''}

@@ -17,7 +17,7 @@ fn phones(numbers: std::ops::RangeInclusive<u32>) -> Vec<PhoneState> {
     let state = |number: u32| {
         let held = PhoneState { epoch: 40, ..PhoneState::new(phone(number)) };
         let held = roamline_domain::login::Held { phone: held, others: Vec::new() };
-        let read = roamline_store::Loaded { held, guards: Vec::new() };
+        let read = roamline_store::Loaded { held, guards: Vec::new(), history: Arc::default() };
         agent(number).on_line(number).lasting(Duration::from_secs(60)).login(read).states.remove(0)
     };
     numbers.map(state).collect()

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roamline_domain::phone_state::SessionEvent;
+use roamline_domain::phone_state::{PhoneState, SessionEvent};
 use roamline_store::conformance::fixture::{agent, change, log_in, log_out, phone};
-use roamline_store::{About, SessionStore};
+use roamline_store::{About, CommitError, SessionStore};
 use roamline_store_redis::{RedisOptions, RedisStore};
 use tokio::task::JoinSet;
 
@@ -109,4 +109,44 @@ async fn a_failover_between_two_pages_of_a_snapshot_begins_it_anew() {
     let snapshot = read.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(snapshot, other.snapshot(None).await.unwrap());
     assert_eq!(snapshot.phones.len() as u32, PHONES + 1 + 120, "and none of what only the old master had");
+}
+
+/// What was read of a master whose last changes are lost is no ground for a change at the replica that has taken over,
+/// though the phone was changed as often there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn li_9_what_was_read_before_a_failover_is_not_committed_after_it() {
+    let servers = Fault::Partition.start();
+    let mut options = Fault::Partition.options(&servers, 0);
+    options.command_timeout = Duration::from_secs(30);
+    let cluster = cluster();
+    let store = begun(cluster.clone(), options.clone()).await;
+    let everywhere = RedisStore::open(cluster.clone(), durable(options.clone(), 2)).await.unwrap();
+    log_in(&Arc::new(everywhere), 1, &agent(1)).await;
+
+    let old = &servers.servers[0];
+    admit_others(old, false);
+    log_out(&store, 1).await;
+    log_in(&store, 1, &agent(1)).await;
+    let read = store.load(&About::phone(phone(1))).await.unwrap();
+    old.pause();
+    failed_over_for_all(&servers);
+    let other = Arc::new(RedisStore::open(cluster, options).await.unwrap());
+    log_out(&other, 1).await;
+    log_in(&other, 1, &agent(2)).await;
+    let there = other.phone(&phone(1)).await.unwrap().unwrap();
+    assert_eq!(there.epoch, read.held.phone.epoch, "both count as many changes");
+
+    let state = PhoneState { epoch: there.epoch + 1, ..read.held.phone.clone() };
+    let commit = change(read, state);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match store.commit(commit.clone()).await {
+            Err(CommitError::Moved) => break,
+            // It was sent to the old master, or there is no new one yet.
+            Err(CommitError::Store(error)) => assert!(Instant::now() < deadline, "{error}"),
+            Ok(_) => panic!("a session that the store has lost takes the place of another"),
+        }
+    }
+    old.resume();
+    assert_eq!(other.phone(&phone(1)).await.unwrap().unwrap(), there);
 }

@@ -30,7 +30,7 @@ const KINDS: [AuditKind; 14] = [
 
 fn session(agent_number: u32, phone_number: u32) -> Session {
     let held = Held { phone: PhoneState::new(phone(phone_number)), others: Vec::new() };
-    let login = agent(agent_number).login(Loaded { held, guards: Vec::new() });
+    let login = agent(agent_number).login(Loaded { held, guards: Vec::new(), history: Arc::default() });
     login.states[0].session.clone().unwrap().told()
 }
 

@@ -11,15 +11,22 @@ use crate::{About, CommitError, EventsError, Guard, Loaded, SessionStore, StoreE
 /// A phone with that agent logged in, as it was at an epoch.
 fn told(number: u32, epoch: u64) -> PhoneState {
     let held = PhoneState { epoch, generation: epoch, ..PhoneState::new(phone(number)) };
-    let read = Loaded { held: Held { phone: held, others: Vec::new() }, guards: Vec::new() };
+    let read = Loaded {
+        held: Held { phone: held, others: Vec::new() },
+        guards: Vec::new(),
+        history: Arc::default(),
+    };
     agent(number).login(read).states.remove(0)
 }
 
 /// Nothing is read, and nothing changed.
 pub async fn a_store_that_is_not_begun_is_lost(store: Arc<impl SessionStore>) {
     assert!(!store.is_begun().await.unwrap());
-    let read =
-        Loaded { held: Held { phone: PhoneState::new(phone(1)), others: Vec::new() }, guards: Vec::new() };
+    let read = Loaded {
+        held: Held { phone: PhoneState::new(phone(1)), others: Vec::new() },
+        guards: Vec::new(),
+        history: Arc::default(),
+    };
     let refused = store.commit(agent(1).login(read)).await;
     assert!(matches!(refused, Err(CommitError::Store(StoreError::Lost))), "{refused:?}");
     assert!(matches!(store.load(&About::phone(phone(1))).await, Err(StoreError::Lost)));

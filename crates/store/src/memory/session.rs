@@ -1,6 +1,7 @@
 //! Live sessions in memory.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -96,6 +97,7 @@ impl Sessions {
                 others,
             },
             guards: user.into_iter().chain(line).map(versioned).collect(),
+            history: Arc::default(),
         }
     }
 
