@@ -40,6 +40,27 @@ pub enum AuditKind {
     PeerChanged,
 }
 
+impl AuditKind {
+    /// Whether services tell of it by themselves, at any time: beside what the event log of the sessions feeds, and what
+    /// the trail says of that log and of itself.
+    pub fn is_told_by_itself(self) -> bool {
+        match self {
+            Self::RefreshTokenReused | Self::PeerRefused | Self::PeerChanged => true,
+            Self::Login
+            | Self::Logout
+            | Self::LoginRefused
+            | Self::LogoutRefused
+            | Self::LogoutPending
+            | Self::Refresh
+            | Self::StoreCut
+            | Self::StoreRebuilt
+            | Self::RebuildBegun
+            | Self::Pruned
+            | Self::LoginKept => false,
+        }
+    }
+}
+
 /// A SHA-256.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hash(pub [u8; 32]);

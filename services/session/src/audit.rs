@@ -26,7 +26,8 @@ use roamline_domain::audit::{AuditRecord, EventMark};
 use roamline_domain::phone_state::{RefreshedSession, Session, SessionEvent};
 use roamline_serve::inventory::AUDIT_BEHIND;
 use roamline_store::{
-    AuditError, AuditPlace, AuditStep, AuditStore, EventsError, SessionStore, StoreError, StoredEvent,
+    AuditError, AuditPlace, AuditStep, AuditStore, EventsError, Sequence, SessionStore, StoreError,
+    StoredEvent,
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -36,7 +37,7 @@ use crate::events::fingerprint;
 pub(crate) use body::Told;
 use body::{Body, Mark};
 use cut::Cut;
-pub(crate) use fence::{ToRebuild, fence};
+pub(crate) use fence::{ToRebuild, fence, is_still};
 pub use keep::{AuditConfig, KeepFor};
 pub(crate) use read::export;
 
@@ -47,6 +48,11 @@ const PAGE: u32 = 1000;
 const PACE: Duration = Duration::from_millis(250);
 /// Between two looks at the log when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is shown how far the trail is behind.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
+/// No event has this place.
+const UNKNOWN: u64 = u64::MAX;
 
 /// Why a step was not made. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -85,18 +91,31 @@ enum Fed {
 
 /// Feeds the trail, and deletes what is too old in it, until the process stops.
 pub(crate) async fn run(core: Arc<Core>) {
-    futures::join!(feed(&core), prune::run(&core));
+    let feeder = Feeder::new(Arc::clone(&core.store), Arc::clone(&core.audit));
+    futures::join!(feed(&core, &feeder), show_behind(&core, &feeder), prune::run(&core));
 }
 
-async fn feed(core: &Core) {
-    let feeder = Feeder::new(Arc::clone(&core.store), Arc::clone(&core.audit));
+/// Shows how many events the trail does not have yet, whether or not it is fed.
+async fn show_behind(core: &Core, feeder: &Feeder) {
+    let (stopping, latest) = (core.tasks.stopping(), core.store.latest());
+    let mut ticks = interval(SHOWN_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shown = 0;
+    while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
+        let behind = feeder.behind(*latest.borrow());
+        AUDIT_BEHIND.add(behind - shown, &[]);
+        shown = behind;
+    }
+}
+
+async fn feed(core: &Core, feeder: &Feeder) {
     let stopping = core.tasks.stopping();
     let mut latest = core.store.latest();
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut shown, mut told) = (0, String::new());
+    let mut told = String::new();
     loop {
-        let newest = *latest.borrow_and_update();
+        latest.mark_unchanged();
         let step = async {
             pace.tick().await;
             feeder.feed(core.clock.now()).await
@@ -106,11 +125,7 @@ async fn feed(core: &Core) {
             fed = step => fed,
         };
         match fed {
-            Ok(place) => {
-                let missing = i64::try_from(newest.saturating_sub(place.sequence)).unwrap_or(i64::MAX);
-                AUDIT_BEHIND.add(missing - shown, &[]);
-                (shown, told) = (missing, String::new());
-            }
+            Ok(_) => told.clear(),
             Err(FeedError::Sessions(StoreError::Lost)) => {}
             Err(error) if error.to_string() == told => {}
             Err(error) => {
@@ -132,11 +147,13 @@ struct Feeder {
     audit: Arc<dyn AuditStore>,
     /// The last record that is known not to tell of a rebuild that begins.
     looked_at: AtomicU64,
+    /// The event that the trail has reached, as far as is known here; [`UNKNOWN`] before it was asked.
+    reached: AtomicU64,
 }
 
 impl Feeder {
     fn new(store: Arc<dyn SessionStore>, audit: Arc<dyn AuditStore>) -> Self {
-        Self { store, audit, looked_at: AtomicU64::new(0) }
+        Self { store, audit, looked_at: AtomicU64::new(0), reached: AtomicU64::new(UNKNOWN) }
     }
 
     /// Steps until a step has taken all that was new; where the trail stands then.
@@ -153,7 +170,17 @@ impl Feeder {
     }
 
     async fn place(&self) -> Result<AuditPlace, FeedError> {
-        self.audit.place().await.map_err(FeedError::Audit)
+        let place = self.audit.place().await.map_err(FeedError::Audit)?;
+        self.reached.store(place.sequence, Ordering::Relaxed);
+        Ok(place)
+    }
+
+    /// Events up to that one which the trail does not have, as far as is known here.
+    fn behind(&self, newest: Sequence) -> i64 {
+        match self.reached.load(Ordering::Relaxed) {
+            UNKNOWN => 0,
+            reached => i64::try_from(newest.saturating_sub(reached)).unwrap_or(i64::MAX),
+        }
     }
 
     /// One step from that place.
@@ -170,10 +197,11 @@ impl Feeder {
             }
             Err(cut) => (self.step_of_cut(place, cut, now).await?, Fed::Cut),
         };
-        let last = step.to.number;
+        let (last, reached) = (step.to.number, step.to.sequence);
         match self.audit.append(step).await {
             Ok(()) => {
                 self.looked_at.store(last, Ordering::Relaxed);
+                self.reached.store(reached, Ordering::Relaxed);
                 Ok(fed)
             }
             Err(AuditError::Moved) => Ok(Fed::Moved),
@@ -183,10 +211,9 @@ impl Feeder {
 
     /// Whether the trail ends there with a rebuild that begins. It is looked up once for each record that another wrote.
     async fn is_rebuilding(&self, place: &AuditPlace) -> Result<bool, FeedError> {
-        if place.number == self.looked_at.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let rebuilding = fence::is_rebuilding(&*self.audit, place).await.map_err(FeedError::Audit)?;
+        let looked_at = self.looked_at.load(Ordering::Relaxed);
+        let rebuilding = fence::is_rebuilding(&*self.audit, place, looked_at).await;
+        let rebuilding = rebuilding.map_err(FeedError::Audit)?;
         if !rebuilding {
             self.looked_at.store(place.number, Ordering::Relaxed);
         }

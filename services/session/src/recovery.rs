@@ -23,7 +23,7 @@ use roamline_store::{AuditError, AuditPlace, Sequence, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Core;
-use crate::audit::{ToRebuild, fence};
+use crate::audit::{ToRebuild, fence, is_still};
 
 /// How far the events of a rebuilt store are from the last one of the trail, and its epochs beyond those of the trail at
 /// least: the last of all may not be in it.
@@ -156,7 +156,7 @@ impl Core {
         if self.store.is_begun().await? {
             return Ok(None);
         }
-        fence(&*self.audit, &place, &told, now).await?;
+        self.fence(place.clone(), &told, now).await?;
         let phones = std::mem::take(&mut rebuilt.phones);
         if !self.store.begin(phones, after).await.map_err(NotYet::Refused)? {
             tracing::info!("another process has rebuilt the session store");
@@ -170,6 +170,18 @@ impl Core {
              handsets, idle times and agent states, and what phones had acknowledged"
         );
         Ok(Some(rebuilt))
+    }
+
+    /// Says in the trail that the rebuild begins. What services tell there by themselves meanwhile changes nothing of what
+    /// is rebuilt.
+    async fn fence(&self, mut place: AuditPlace, told: &ToRebuild<'_>, now: Timestamp) -> Result<(), NotYet> {
+        loop {
+            match fence(&*self.audit, &place, told, now).await {
+                Err(AuditError::Moved) => {}
+                done => return Ok(done?),
+            }
+            place = is_still(&*self.audit, &place).await?.ok_or(NotYet::Moved)?;
+        }
     }
 
     /// The live sessions of the trail, and what they have become; `None` when somebody else was faster.

@@ -14,7 +14,6 @@ use roamline_domain::{PhoneName, SessionId};
 use roamline_store::{AuditPlace, AuditStep, EventsError, PLACES_SKIPPED, Sequence};
 
 use super::body::{Body, Log, LostSession, Mark, hex};
-use super::fence::is_rebuilding;
 use super::{Chain, FeedError, Feeder, PAGE, mark};
 
 /// Sessions that are named in one record at most.
@@ -59,8 +58,7 @@ impl Feeder {
         let repair = self.repair(snapshot.phones.into_iter().filter_map(|phone| phone.session)).await?;
 
         let skipped = goes_on.sequence.saturating_sub(place.sequence);
-        let rebuilt = !matches!(cut, Cut::Back)
-            && is_rebuilding(&*self.audit, place).await.map_err(FeedError::Audit)?;
+        let rebuilt = !matches!(cut, Cut::Back) && self.is_rebuilding(place).await?;
         let kind = if rebuilt { AuditKind::StoreRebuilt } else { AuditKind::StoreCut };
         let found = match &cut {
             Cut::Other(found) => Some(Mark::of(found)),
@@ -103,7 +101,10 @@ impl Feeder {
             let after = until.saturating_sub(u64::from(PAGE)).max(before_oldest);
             let events = match self.store.events(after, PAGE).await {
                 Ok(page) => page.events,
-                // Places that were skipped when the log lost its end.
+                // The window begins among places that were skipped when the log lost its end, and ends behind them.
+                Err(EventsError::TooOld { oldest, .. }) if oldest < until => {
+                    self.store.events(oldest, PAGE).await?.events
+                }
                 Err(EventsError::TooOld { .. } | EventsError::Ahead { .. }) => Vec::new(),
                 Err(EventsError::Store(error)) => return Err(FeedError::Sessions(error)),
             };

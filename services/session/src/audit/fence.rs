@@ -10,6 +10,9 @@ use roamline_store::{AuditError, AuditPlace, AuditQuery, AuditStore, Sequence, S
 use super::Chain;
 use super::body::{Body, Rebuild};
 
+/// Records that are read at once.
+const PAGE: u32 = 256;
+
 /// What is about to be rebuilt.
 pub(crate) struct ToRebuild<'a> {
     /// Events of the rebuilt store come after this place.
@@ -50,8 +53,44 @@ pub(crate) async fn fence(
     audit.append(chain.step(place, Vec::new(), ended)).await
 }
 
-/// Whether the last thing that the trail says at that place is that a rebuild begins.
-pub(super) async fn is_rebuilding(audit: &dyn AuditStore, place: &AuditPlace) -> Result<bool, StoreError> {
-    let last = audit.records(&AuditQuery::default(), place.number.saturating_sub(1), 1).await?;
-    Ok(last.first().is_some_and(|record| record.kind == AuditKind::RebuildBegun))
+/// Where the trail stands now, if nothing was added after that place but what services tell by themselves: what was made
+/// of the sessions there still holds.
+pub(crate) async fn is_still(
+    audit: &dyn AuditStore,
+    place: &AuditPlace,
+) -> Result<Option<AuditPlace>, StoreError> {
+    let here = audit.place().await?;
+    if (here.sequence, &here.fingerprint) != (place.sequence, &place.fingerprint) {
+        return Ok(None);
+    }
+    let mut seen = place.number;
+    while seen < here.number {
+        let between = audit.records(&AuditQuery::default(), seen, PAGE).await?;
+        let Some(last) = between.last() else { return Ok(None) };
+        if between.iter().any(|record| record.number <= here.number && !record.kind.is_told_by_itself()) {
+            return Ok(None);
+        }
+        seen = last.number;
+    }
+    Ok(Some(here))
+}
+
+/// Whether the last thing that the trail says of the sessions' store at that place is that a rebuild begins. What services
+/// tell by themselves may stand behind it. Up to the record `looked_at` it does not say so.
+pub(super) async fn is_rebuilding(
+    audit: &dyn AuditStore,
+    place: &AuditPlace,
+    looked_at: u64,
+) -> Result<bool, StoreError> {
+    let mut until = place.number;
+    while until > looked_at {
+        let after = until.saturating_sub(u64::from(PAGE)).max(looked_at);
+        let records = audit.records(&AuditQuery::default(), after, PAGE).await?;
+        let mut records = records.iter().rev().filter(|record| record.number <= until);
+        if let Some(last) = records.find(|record| !record.kind.is_told_by_itself()) {
+            return Ok(last.kind == AuditKind::RebuildBegun);
+        }
+        until = after;
+    }
+    Ok(false)
 }

@@ -139,7 +139,7 @@ pub(super) async fn step(
     if still.first().is_none_or(|still| still.number != first.number) {
         return Ok(Step::Moved);
     }
-    if is_rebuilding(audit, &place).await.map_err(failed)? {
+    if is_rebuilding(audit, &place, 0).await.map_err(failed)? {
         return Ok(Step::Nothing);
     }
     let kept = logins_of_live_sessions(audit, &too_old).await.map_err(failed)?;

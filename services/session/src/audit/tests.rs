@@ -37,6 +37,20 @@ async fn fed(store: &Arc<MemoryStore>, audit: &Arc<MemoryStore>) -> AuditPlace {
     }
 }
 
+#[tokio::test]
+async fn ev_1_what_the_trail_does_not_have_is_counted_though_nothing_feeds_it() {
+    let (store, audit) = (store(), Arc::new(MemoryStore::new()));
+    let feeder = feeder(&store, &audit);
+    assert_eq!(feeder.behind(*store.latest().borrow()), 0, "nobody has asked the trail yet");
+    feeder.feed(at(500)).await.unwrap();
+    for number in 0..3 {
+        refuse(&store, number).await;
+    }
+    assert_eq!(feeder.behind(*store.latest().borrow()), 3);
+    feeder.feed(at(500)).await.unwrap();
+    assert_eq!(feeder.behind(*store.latest().borrow()), 0);
+}
+
 async fn records(audit: &MemoryStore) -> Vec<AuditRecord> {
     audit.records(&AuditQuery::default(), 0, u32::MAX).await.unwrap()
 }

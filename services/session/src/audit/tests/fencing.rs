@@ -1,6 +1,7 @@
 //! What a rebuild says in the trail before it begins, and who is kept out by it.
 
 use roamline_domain::phone_state::{EndedSession, LogoutReason};
+use roamline_store::OwnRecord;
 
 use super::*;
 
@@ -73,8 +74,45 @@ async fn a_rebuild_that_begins_and_does_not_end_leaves_the_place_in_the_log_as_i
     fence(&*audit, &place, &nobody_ends(), at(100)).await.unwrap();
     let fenced = AuditStore::place(&*audit).await.unwrap();
     assert_eq!((fenced.sequence, &fenced.fingerprint), (place.sequence, &place.fingerprint));
-    assert!(fence::is_rebuilding(&*audit, &fenced).await.unwrap());
-    assert!(!fence::is_rebuilding(&*audit, &place).await.unwrap());
+    assert!(fence::is_rebuilding(&*audit, &fenced, 0).await.unwrap());
+    assert!(!fence::is_rebuilding(&*audit, &place, 0).await.unwrap());
+}
+
+/// A service tells the trail something that has nothing to do with the sessions' store.
+async fn tell(audit: &MemoryStore, number: u64) {
+    let record = OwnRecord {
+        kind: AuditKind::PeerRefused,
+        user: format!("peer{number}"),
+        reason: "",
+        actor: Actor::default(),
+        details: (),
+    };
+    record.add_to(audit, at(100)).await.unwrap();
+}
+
+#[tokio::test]
+async fn ev_1_what_services_tell_meanwhile_does_not_hide_that_a_rebuild_has_begun() {
+    let (audit, place, _) = late().await;
+    fence(&*audit, &place, &nobody_ends(), at(100)).await.unwrap();
+    for number in 0..600 {
+        tell(&audit, number).await;
+    }
+    let here = AuditStore::place(&*audit).await.unwrap();
+    assert!(fence::is_rebuilding(&*audit, &here, 0).await.unwrap());
+    assert!(
+        !fence::is_rebuilding(&*audit, &here, here.number - 600).await.unwrap(),
+        "that far it was looked"
+    );
+}
+
+#[tokio::test]
+async fn ev_1_what_services_tell_meanwhile_does_not_make_a_rebuild_begin_anew() {
+    let (audit, place, _) = late().await;
+    tell(&audit, 1).await;
+    let here = fence::is_still(&*audit, &place).await.unwrap().expect("nothing of the sessions was told");
+    assert_eq!((here.number, here.sequence), (place.number + 1, place.sequence));
+    fence(&*audit, &here, &nobody_ends(), at(100)).await.unwrap();
+    assert_eq!(fence::is_still(&*audit, &here).await.unwrap(), None, "another rebuild has begun");
 }
 
 /// The store that was thought to be lost is there again, with an event that the trail does not have yet.

@@ -99,6 +99,31 @@ async fn ev_1_a_log_that_skips_places_because_it_lost_its_end_is_told_of_once() 
     }
 }
 
+/// The end that was lost lies behind places that were skipped before, and so does what both have.
+#[tokio::test]
+async fn ev_1_an_end_that_is_lost_behind_skipped_places_does_not_take_what_is_before_it() {
+    let (twin, other) = (store(), store());
+    let audit = store();
+    let goes_on = 1_000_007;
+    for store in [&twin, &other] {
+        for number in 1..=8 {
+            log_in(store, number, &agent(number)).await;
+        }
+    }
+    refuse(&twin, 1).await;
+    let lost = fed_skipping(&twin, goes_on, &audit).await;
+    assert_eq!(lost.sequence, goes_on + 2);
+    log_in(&other, 9, &agent(9)).await;
+    fed_skipping(&other, goes_on, &audit).await;
+    let records = records(&audit).await;
+    let told = cuts(&records);
+    assert_eq!(
+        (told.len(), &told[0]["lost"], &told[0]["goes_on_after"]),
+        (1, &1.into(), &(goes_on + 1).into())
+    );
+    assert_whole(&records);
+}
+
 #[tokio::test]
 async fn ev_1_a_store_that_was_rebuilt_from_the_trail_is_told_of() {
     let [lost, _] = twins().await;
