@@ -1,5 +1,6 @@
 //! Login: who, where, proven, prepared, decided, committed (LI-1, LI-2, LI-10, LI-11).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -116,11 +117,11 @@ impl Core {
         }
         let actor = phase_of("authenticate", self.authenticate(asked, &facts, asker)).await?;
         let now = self.clock.now();
-        let phone = facts.phone.clone();
+        let (phone, policy) = (facts.phone.clone(), Arc::clone(&facts.policy));
         // Whether the request id was answered is told by the commit, which is not made then, and by every refusal.
         match self.make_login(asked, facts, (None, actor), now, answer).await {
             Ok(made) => {
-                self.schedule_login(&phone, daily.as_ref()).await;
+                self.schedule_login(&phone, daily.as_ref(), &policy).await;
                 Ok(Answer::Made(Box::new(made)))
             }
             Err(refused) => {

@@ -58,13 +58,23 @@ impl Core {
         };
         let (roamed, logout) =
             tokio::join!(phase_of("roam", self.peers.roam(ask)), self.peers.prepare_logout(&facts.phone));
-        let Some(roamed) = roamed? else { return Ok(None) };
+        let roamed = match roamed {
+            Ok(Some(roamed)) => roamed,
+            Ok(None) => return Ok(None),
+            // It may be the same request, in work twice, that stands in its own way there.
+            Err(refused) => {
+                let now = self.clock.now();
+                let remembered = self.remembered(asked.request.as_ref(), &asked.fingerprint, now).await;
+                return unless_answered(refused, remembered).map(|answer| Some(Answer::Remembered(answer)));
+            }
+        };
         let session = roamed.session.clone();
         let made = match logout {
             Ok(logout) => self.visit(asked, facts, (roamed, logout), asker, answer).await,
             Err(refused) => Err(refused),
         };
-        if made.is_err() {
+        // A repeat that was answered meanwhile has the session of the first one, and needs no other.
+        if !matches!(made, Ok(Answer::Made(_))) {
             self.peers.abandon(&session).await;
         }
         made.map(Some)
@@ -93,7 +103,7 @@ impl Core {
         let now = self.clock.now();
         match self.make_login(&asked_here, visiting, who, now, answer).await {
             Ok(made) => {
-                self.schedule_login(&facts.phone, daily.as_ref()).await;
+                self.schedule_login(&facts.phone, daily.as_ref(), &facts.policy).await;
                 Ok(Answer::Made(Box::new(made)))
             }
             Err(refused) => {
@@ -127,9 +137,10 @@ impl Core {
             prepared.rendering.idle_limit = None;
         }
         facts.phone = base_device.clone();
-        facts.policy = Arc::new(home_policy(Arc::unwrap_or_clone(facts.policy), inter_cluster_time));
+        let policy = Arc::clone(&facts.policy);
+        facts.policy = Arc::new(home_policy(ServiceParameters::clone(&policy), inter_cluster_time));
         let made = self.make_login(&asked, facts, (Some(session), actor), self.clock.now(), answer).await?;
-        self.schedule_login(&base_device, daily.as_ref()).await;
+        self.schedule_login(&base_device, daily.as_ref(), &policy).await;
         Ok(made)
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use roamline_domain::PhoneName;
 use roamline_domain::deadline::DailyLogouts;
+use roamline_domain::parameters::ServiceParameters;
 use roamline_proto::refusal::Refusal;
 use roamline_store::About;
 use tokio::time::{MissedTickBehavior, interval};
@@ -69,11 +70,19 @@ impl Core {
     }
 
     /// A login that was in work while the times changed may have been decided by the former ones, and come too late to
-    /// be among the sessions that were given the new: it gets them now. `before` is what was heard of when it began.
+    /// be among the sessions that were given the new: it gets them now. `before` is what was heard of when it began,
+    /// and `policy` what it was decided by, as another replica of the directory may have told it.
     /// It stands if that fails; the next change sets it right.
-    pub(crate) async fn schedule_login(&self, phone: &PhoneName, before: Option<&Arc<DailyLogouts>>) {
+    pub(crate) async fn schedule_login(
+        &self,
+        phone: &PhoneName,
+        before: Option<&Arc<DailyLogouts>>,
+        policy: &ServiceParameters,
+    ) {
         let Some(daily) = self.daily.load_full() else { return };
-        if before.is_some_and(|before| Arc::ptr_eq(before, &daily)) {
+        let heard = self.parameters.load();
+        let times = |of: &ServiceParameters| (of.daily_logout_times.clone(), of.time_zone.clone());
+        if before.is_some_and(|before| Arc::ptr_eq(before, &daily)) && times(policy) == times(&heard) {
             return;
         }
         if let Err(refused) = self.schedule(phone.clone(), &daily).await {
