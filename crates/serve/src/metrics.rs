@@ -2,11 +2,12 @@
 //! is listed in the [inventory](crate::inventory), and no other can be made. Names are dotted
 //! (`roamline.session.logins`); the text has them with underscores and unit suffixes.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::metrics::{AsyncInstrument, Meter, MeterProvider, ObservableGauge};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
@@ -17,9 +18,9 @@ use crate::inventory::{Entry, Kind, LabelOf};
 /// What a label says: its name and its value.
 pub type Label<'a> = (&'static str, &'a str);
 
-/// Boundaries for seconds, from a fast call to a slow one.
+/// Boundaries for seconds, from a fast call to a slow one; 2 s are what LO-5 allows a logout.
 const SECONDS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0];
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 10.0];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
@@ -72,9 +73,14 @@ impl<T> Instrument<T> {
         Self { entry, made: OnceLock::new() }
     }
 
-    /// The labels as they are recorded. One that the inventory does not list is a mistake that tests find.
-    fn pairs(&self, labels: &[Label<'_>]) -> Vec<KeyValue> {
+    /// A label that the inventory does not list is a mistake that tests find.
+    fn check(&self, labels: &[Label<'_>]) {
         debug_assert!(self.entry.takes(labels), "{} has no labels {labels:?}", self.entry.name);
+    }
+
+    /// The labels as they are recorded.
+    fn pairs(&self, labels: &[Label<'_>]) -> Vec<KeyValue> {
+        self.check(labels);
         labels.iter().map(|(name, value)| KeyValue::new(*name, (*value).to_owned())).collect()
     }
 }
@@ -172,9 +178,15 @@ impl Gauge {
     }
 }
 
-/// Stands at the value that it was last set to.
+/// What stands under which labels.
+type Standing = BTreeMap<Vec<(&'static str, String)>, i64>;
+
+/// Stands at the value that it was last set to, under each set of labels until that is forgotten.
 #[derive(Debug)]
-pub struct Level(Instrument<opentelemetry::metrics::Gauge<i64>>);
+pub struct Level {
+    instrument: Instrument<ObservableGauge<i64>>,
+    standing: Mutex<Standing>,
+}
 
 impl Level {
     /// The unit is `s`, or none.
@@ -185,26 +197,51 @@ impl Level {
         labels: &'static [LabelOf],
         says: &'static str,
     ) -> Self {
-        Self(Instrument::new(Entry { name, kind: Kind::Gauge, unit, of, labels, says }))
+        let entry = Entry { name, kind: Kind::Gauge, unit, of, labels, says };
+        Self { instrument: Instrument::new(entry), standing: Mutex::new(BTreeMap::new()) }
     }
 
     /// Sets it.
-    pub fn set(&self, value: i64) {
+    pub fn set(&'static self, value: i64) {
         self.set_for(value, &[]);
     }
 
     /// Sets the one with these labels.
-    pub fn set_for(&self, value: i64, labels: &[Label<'_>]) {
+    pub fn set_for(&'static self, value: i64, labels: &[Label<'_>]) {
+        self.instrument.check(labels);
+        self.standing().insert(owned(labels), value);
         let entry = self.entry();
-        let made = self.0.made.get_or_init(|| {
-            meter().i64_gauge(entry.name).with_description(entry.says).with_unit(entry.unit).build()
+        self.instrument.made.get_or_init(|| {
+            let meter = meter();
+            let builder = meter.i64_observable_gauge(entry.name).with_description(entry.says);
+            builder.with_unit(entry.unit).with_callback(|observer| self.tell(observer)).build()
         });
-        made.record(value, &self.0.pairs(labels));
+    }
+
+    /// Shows the one with these labels no more: what it told of is gone.
+    pub fn forget(&self, labels: &[Label<'_>]) {
+        self.standing().remove(&owned(labels));
+    }
+
+    fn tell(&self, observer: &dyn AsyncInstrument<i64>) {
+        for (labels, value) in self.standing().iter() {
+            let pairs: Vec<_> =
+                labels.iter().map(|(name, value)| KeyValue::new(*name, value.clone())).collect();
+            observer.observe(*value, &pairs);
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) const fn entry(&self) -> &Entry {
-        &self.0.entry
+        &self.instrument.entry
     }
+}
+
+fn owned(labels: &[Label<'_>]) -> Vec<(&'static str, String)> {
+    labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 
 /// Everything recorded so far, in the text format of Prometheus.
@@ -237,6 +274,20 @@ mod tests {
         assert!(text.contains("test_wait_seconds_bucket{le=\"0.025\"} 1"), "{text}");
         assert!(text.contains("test_open -2"), "{text}");
         assert!(text.contains("test_end_seconds 3"), "{text}");
+    }
+
+    #[test]
+    fn what_is_forgotten_stands_in_the_text_no_more() {
+        static NEAR: Level =
+            Level::new("test.near", "", "tests", &[("who", OneOf(&["anna", "bob"]))], "near");
+        NEAR.set_for(1, &[("who", "anna")]);
+        NEAR.set_for(2, &[("who", "bob")]);
+        assert!(text().unwrap().contains("test_near{who=\"anna\"} 1"));
+        NEAR.forget(&[("who", "anna")]);
+        let kept = text().unwrap();
+        assert!(!kept.contains("anna") && kept.contains("test_near{who=\"bob\"} 2"), "{kept}");
+        NEAR.set_for(0, &[("who", "anna")]);
+        assert!(text().unwrap().contains("test_near{who=\"anna\"} 0"));
     }
 
     #[test]
