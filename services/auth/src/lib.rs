@@ -54,6 +54,7 @@ use hashing::Hasher;
 use keys::{Kept, Keys};
 use sealing::Sealing;
 use throttle::Throttle;
+pub use throttle::TokenThrottle;
 
 /// The largest request: 10,000 credentials with the longest names and secrets.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
