@@ -61,6 +61,8 @@ pub(crate) struct Terms {
     pub leeway: i64,
     /// Whose tokens are refused.
     pub revocations: Revocations,
+    /// Who may have an issuer asked.
+    pub limit: Arc<dyn QuestionLimit>,
 }
 
 impl Terms {
@@ -94,12 +96,7 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// Those of the configuration. Files are read; nobody is asked for anything yet.
-    pub(crate) fn new(
-        config: &SsoConfig,
-        user_id: UserIdOf,
-        terms: &Terms,
-        limit: Arc<dyn QuestionLimit>,
-    ) -> Result<Self, SsoError> {
+    pub(crate) fn new(config: &SsoConfig, user_id: UserIdOf, terms: &Terms) -> Result<Self, SsoError> {
         config.check()?;
         let remembered = Arc::new(Cache::new(REMEMBERED));
         let (mut signed, mut opaque, mut files) = (HashMap::new(), None, Vec::new());
@@ -110,8 +107,7 @@ impl Outside {
             files.push(web.file());
             let mapping = Mapping::new(issuer, user_id);
             if !issuer.introspection.endpoint.is_empty() {
-                let (web, limit) = (web.clone(), Arc::clone(&limit));
-                let tokens = OpaqueTokens::new(issuer, mapping.clone(), web, terms.clone(), limit);
+                let tokens = OpaqueTokens::new(issuer, mapping.clone(), web.clone(), terms.clone());
                 let tokens = tokens.map_err(|error| error.within(&place("introspection")))?;
                 files.push(tokens.file());
                 opaque = Some(tokens);

@@ -189,8 +189,8 @@ impl Verifier {
         user_id: UserIdOf,
         limit: Arc<dyn QuestionLimit>,
     ) -> Result<Self, SsoError> {
-        let terms = Terms { leeway: self.leeway, revocations: self.revocations.clone() };
-        self.outside = Some(Outside::new(config, user_id, &terms, limit)?);
+        let terms = Terms { leeway: self.leeway, revocations: self.revocations.clone(), limit };
+        self.outside = Some(Outside::new(config, user_id, &terms)?);
         Ok(self)
     }
 

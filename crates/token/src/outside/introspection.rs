@@ -17,11 +17,11 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::Terms;
 use super::config::{IssuerConfig, SsoError, address, secret_of};
 use super::followed::{Followed, Follows};
 use super::identity::{Claims, Identity, Mapping};
 use super::web::Web;
-use super::{QuestionLimit, Terms};
 use crate::bearer_verifier::BearerVerifier;
 use crate::caller::Caller;
 use crate::key_box::FetchError;
@@ -48,7 +48,6 @@ pub(super) struct OpaqueTokens {
     cache_for: Duration,
     within: Duration,
     terms: Terms,
-    limit: Arc<dyn QuestionLimit>,
     answers: Cache<Digest, Answer>,
     asking: Semaphore,
     unanswered_at: Mutex<Option<Timestamp>>,
@@ -75,7 +74,6 @@ impl OpaqueTokens {
         mapping: Mapping,
         web: Web,
         terms: Terms,
-        limit: Arc<dyn QuestionLimit>,
     ) -> Result<Self, SsoError> {
         let asked = &config.introspection;
         let endpoint = address(&asked.endpoint, config.allow_http)
@@ -100,7 +98,6 @@ impl OpaqueTokens {
             cache_for: asked.cache_for,
             within: config.timeout,
             terms,
-            limit,
             answers: Cache::new(REMEMBERED),
             asking: Semaphore::new(AT_ONCE),
             unanswered_at: Mutex::default(),
@@ -127,7 +124,7 @@ impl OpaqueTokens {
     /// Whether the issuer may be asked for somebody there. Whoever comes from nowhere is this process.
     fn may_ask(&self, source: Option<IpAddr>, now: Timestamp) -> Result<(), TokenError> {
         source
-            .and_then(|source| self.limit.wait(source, now))
+            .and_then(|source| self.terms.limit.wait(source, now))
             .map_or(Ok(()), |wait| Err(TokenError::TooMany(wait)))
     }
 
@@ -150,7 +147,7 @@ impl OpaqueTokens {
                 }
                 let answer = self.answer(&claims, now);
                 if let (Err(_), Some(source)) = (&answer.said, source) {
-                    self.limit.asked_in_vain(source, now);
+                    self.terms.limit.asked_in_vain(source, now);
                 }
                 Ok(answer)
             }
