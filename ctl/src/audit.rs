@@ -55,7 +55,8 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "NAME")]
     phone: Option<String>,
     /// Only those of these kinds: login, logout, login-refused, logout-refused, logout-pending, refresh, store-cut,
-    /// store-rebuilt, rebuild-begun, pruned, login-kept, refresh-token-reused, peer-refused, peer-changed
+    /// store-rebuilt, rebuild-begun, pruned, login-kept, refresh-token-reused, peer-refused, peer-changed,
+    /// sign-in-refused
     #[arg(long = "kind", value_name = "KIND", value_delimiter = ',', value_parser = line::read_kind)]
     kinds: Vec<AuditKind>,
     /// Only those since then: 2026-11-01, `2026-11-01 08:00`, 2026-11-01T08:00:00Z, or `4h` for the last four hours

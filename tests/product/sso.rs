@@ -8,15 +8,17 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use roamline_proto::auth::RevokeTokensRequest;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
+use roamline_proto::auth::{RevokeTokensRequest, SignInRequest};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session::ListSessionsRequest;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use crate::clients::{administrator, furnish, link, live, login, logout, phone_name, reason, sessions, user};
+use crate::clients::{
+    administrator, furnish, link, live, login, logout, phone_name, pin, reason, sessions, user,
+};
 use crate::process::{Server, Site, WITHIN, lines};
 
 const SOURCE: &str = include_str!("../data/oidc/provider.mjs");
@@ -87,6 +89,11 @@ struct Running {
 
 impl Running {
     async fn start(port: u16) -> Self {
+        Self::with(port, "cache_for = '1s'\n").await
+    }
+
+    /// The same with more at the end of its configuration, which begins in the section of introspection.
+    async fn with(port: u16, more: &str) -> Self {
         let site = Site::new();
         let (config, secret): (PathBuf, PathBuf) = (site.home().join("sso.toml"), site.home().join("secret"));
         std::fs::write(&secret, "the secret of Roamline\n").expect("a file");
@@ -94,7 +101,7 @@ impl Running {
             "[[sso.issuers]]\nissuer = 'http://127.0.0.1:{port}'\naudiences = ['{AUDIENCE}']\n\
              required_scope = 'roamline'\nrequire_at_jwt = true\n\
              [sso.issuers.introspection]\nendpoint = 'http://127.0.0.1:{port}/token/introspection'\n\
-             client_id = 'roamline'\nclient_secret_file = '{}'\ncache_for = '1s'\n",
+             client_id = 'roamline'\nclient_secret_file = '{}'\n{more}",
             secret.display()
         );
         std::fs::write(&config, text).expect("a file");
@@ -196,4 +203,32 @@ async fn a_provider_may_go_away_and_come_back_with_other_keys() {
         assert!(status.code() == Code::Unavailable && begun.elapsed() < WITHIN, "{status:?}");
     }
     running.works(&opaque, 1).await;
+}
+
+#[tokio::test]
+async fn sp_14_who_makes_tokens_up_is_told_to_come_back_and_those_that_are_known_stay_good() {
+    let port = free_port();
+    let mut provider = Provider::start(port, "ES256");
+    let strict =
+        "cache_for = '1m'\n[auth.throttle]\nexempt = []\nby_source = { failures = 5, a_minute = 1 }\n";
+    let running = Running::with(port, strict).await;
+    let known = provider.token("opaque", &user(0), AUDIENCE);
+    running.works(&known, 0).await;
+    for number in 0..5 {
+        running.invalid(&format!("made-up-{number}"), "not active").await;
+    }
+    let unknown = provider.token("opaque", &user(1), AUDIENCE);
+    for token in ["made-up-5", &unknown] {
+        let status = running.refused(token, &user(2)).await;
+        let refusal = Refusal::from_status(&status).expect("one of ours");
+        assert_eq!((status.code(), refusal.reason), (Code::ResourceExhausted, ErrorReason::TooManyRequests));
+        let wait = refusal.retry_after.expect("a time to come back");
+        assert!(wait.as_secs() > 50 && wait.as_secs() <= 61, "{wait:?}");
+    }
+    running.invalid("made-up-4", "not active").await;
+    running.works(&known, 0).await;
+    running.works(&provider.token("jwt", &user(1), AUDIENCE), 1).await;
+    let mut auth = AuthServiceClient::new(link(&running.server, ""));
+    let request = SignInRequest { name: user(1), credential: pin("10001") };
+    auth.sign_in(request).await.expect("credentials are counted by themselves");
 }

@@ -38,6 +38,8 @@ pub enum AuditKind {
     PeerRefused,
     /// Which other clusters are known, or how they are believed, has changed (XC-10).
     PeerChanged,
+    /// Somebody did not prove who he is: at a sign-in, at the change of his credential, or as a service.
+    SignInRefused,
 }
 
 impl AuditKind {

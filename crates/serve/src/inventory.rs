@@ -244,12 +244,12 @@ pub static TELEMETRY: Counter = Counter::new(
     &[("signal", OneOf(&["logs", "traces"])), ("result", OneOf(&["dropped", "failed", "sent"]))],
     "Spans, and lines of the log, for the collector: sent, not taken by it (`failed`), or without room to wait (`dropped`)",
 );
-/// Credentials refused unseen.
+/// Credentials and opaque tokens refused unseen.
 pub static THROTTLED: Counter = Counter::new(
     "roamline.auth.throttled",
     AUTH,
-    &[("by", OneOf(&["phone", "source", "user"]))],
-    "Credentials that were refused unseen because of failures before",
+    &[("by", OneOf(&["phone", "source", "token", "user"]))],
+    "Credentials that were refused unseen because of failures before, by what was counted; `token`: opaque tokens",
 );
 /// Work that waits for a hashing thread.
 pub static HASHING_WAITING: Gauge = Gauge::new(

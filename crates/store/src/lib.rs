@@ -12,6 +12,7 @@ pub mod federation;
 pub mod import;
 mod own_record;
 mod recall;
+mod refusals;
 pub mod session;
 pub mod token;
 
@@ -26,6 +27,7 @@ pub use federation::FederationStore;
 pub use import::{Committed, Import, ImportError, ImportStore, RowError, StageError, Staged};
 pub use own_record::OwnRecord;
 pub use recall::{Found, Recall};
+pub use refusals::Refusals;
 pub use session::{
     About, Commit, CommitError, EventPage, EventsError, Guard, Keep, Loaded, PLACES_SKIPPED, Reply, Sequence,
     SessionStore, Snapshot, StoredEvent, has_record, without_record,

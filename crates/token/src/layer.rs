@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response};
@@ -72,6 +73,12 @@ fn disbelieved(error: TokenError) -> Refusal {
         }
         TokenError::IssuerUnavailable => {
             Refusal::new(ErrorReason::ServiceUnavailable, error.to_string()).with("service", "token issuer")
+        }
+        TokenError::TooMany(wait) => {
+            let mut refusal = Refusal::new(ErrorReason::TooManyRequests, error.to_string());
+            // To the second, as of credentials: what is told does not tell what others do meanwhile.
+            refusal.retry_after = Some(Duration::from_secs(wait.as_secs().saturating_add(1)));
+            refusal
         }
         _ => Refusal::new(ErrorReason::TokenInvalid, error.to_string()),
     }

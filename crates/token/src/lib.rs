@@ -31,7 +31,8 @@ pub use jwks::{KeyError, public_key};
 pub use key_box::{FetchError, KeySource};
 pub use layer::{CallerLayer, CallerService};
 pub use outside::{
-    IntrospectionConfig, IssuerConfig, MappedRole, SignatureAlgorithm, SsoConfig, SsoError, UserIdOf,
+    IntrospectionConfig, IssuerConfig, MappedRole, QuestionLimit, SignatureAlgorithm, SsoConfig, SsoError,
+    UserIdOf,
 };
 pub use revocations::{RevocationSource, Revocations};
 pub use role::{scopes_of, scopes_of_roles};

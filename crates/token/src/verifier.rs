@@ -18,7 +18,7 @@ use crate::Now;
 use crate::caller::Caller;
 use crate::claims::{Claims, kind_named};
 use crate::key_box::{KeyBox, KeySource};
-use crate::outside::{Outside, SsoConfig, SsoError, Terms, UserIdOf};
+use crate::outside::{Outside, QuestionLimit, SsoConfig, SsoError, Terms, UserIdOf};
 use crate::revocations::{RevocationSource, Revocations};
 
 /// The longest token that is looked at.
@@ -90,6 +90,10 @@ pub enum TokenError {
     /// Its issuer cannot be asked now, and what is known of it does not suffice.
     #[error("the issuer of the token cannot be reached")]
     IssuerUnavailable,
+    /// Only its issuer knows what it is, and is not asked: it has been asked in vain about too many from there. When it
+    /// is asked again.
+    #[error("too many tokens from there were refused by their issuer")]
+    TooMany(Duration),
 }
 
 /// Verifies tokens of one issuer for one cluster, and for services of it; and, where there are any, those of issuers
@@ -115,7 +119,7 @@ impl KeyRefresher {
     }
 }
 
-/// The SHA-256 of a token.
+/// The SHA-256 of a token, or of a file.
 pub(crate) type Digest = [u8; 32];
 
 /// A token whose signature, issuer and audience are good.
@@ -175,17 +179,23 @@ impl Verifier {
     }
 
     /// Believes tokens of these issuers, too, within the leeway and the revocations that it has now. `user_id` makes a user
-    /// of whom they name.
+    /// of whom they name; `limit` says who may have an issuer asked.
     ///
     /// # Errors
     /// When they are configured in a way that cannot be.
-    pub fn with_outside(mut self, config: &SsoConfig, user_id: UserIdOf) -> Result<Self, SsoError> {
-        let terms = Terms { leeway: self.leeway, revocations: self.revocations.clone() };
+    pub fn with_outside(
+        mut self,
+        config: &SsoConfig,
+        user_id: UserIdOf,
+        limit: Arc<dyn QuestionLimit>,
+    ) -> Result<Self, SsoError> {
+        let terms = Terms { leeway: self.leeway, revocations: self.revocations.clone(), limit };
         self.outside = Some(Outside::new(config, user_id, &terms)?);
         Ok(self)
     }
 
-    /// Fetches the keys of issuers outside of the cluster before anybody needs them, without end. Somebody has to run it.
+    /// Fetches the keys of issuers outside of the cluster before anybody needs them, and reads files that are theirs when
+    /// they change, without end. Somebody has to run it.
     pub fn follow_outside(&self, now: Now) -> impl Future<Output = ()> + Send + 'static {
         let following = self.outside.as_ref().map(|outside| outside.follow(now));
         async move {
@@ -317,9 +327,9 @@ pub(crate) fn audience_of(cluster: &str, service: &str) -> String {
     format!("{cluster}/{service}")
 }
 
-pub(crate) fn digest(token: &str) -> Digest {
+pub(crate) fn digest(of: impl AsRef<[u8]>) -> Digest {
     let mut bytes = Digest::default();
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, of.as_ref()).as_ref());
     bytes
 }
 

@@ -95,7 +95,8 @@ impl Default for HashingConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThrottleConfig {
-    /// Failures from one address (of IPv6, one network of 64 bits).
+    /// Failures from one address (of IPv6, one network of 64 bits). Opaque tokens that their issuer refuses are counted in
+    /// the same way, by themselves and in each process.
     pub by_source: Limit,
     /// Failures for one name from one address.
     pub by_user: Limit,

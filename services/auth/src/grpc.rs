@@ -45,7 +45,9 @@ impl Grpc {
         source: Option<IpAddr>,
     ) -> Result<SignInResponse, AuthError> {
         let proof = proof(request, source)?;
-        let SignedIn { principal, issued } = self.0.sign_in(&proof).await?;
+        let signed_in = self.0.sign_in(&proof).await;
+        self.0.note_refused("SignIn", proof.name.as_str(), source, &signed_in);
+        let SignedIn { principal, issued } = signed_in?;
         Ok(SignInResponse {
             access_token: issued.access.token,
             expire_time: Some(instant(issued.access.expires_at)),
@@ -106,8 +108,9 @@ impl Grpc {
         source: Option<IpAddr>,
     ) -> Result<ChangeCredentialResponse, AuthError> {
         let (proof, replacement) = change(request, source)?;
-        self.0.change_credential(&proof, replacement).await?;
-        Ok(ChangeCredentialResponse {})
+        let changed = self.0.change_credential(&proof, replacement).await;
+        self.0.note_refused("ChangeCredential", proof.name.as_str(), source, &changed);
+        changed.map(|()| ChangeCredentialResponse {})
     }
 
     async fn deleted(
@@ -261,9 +264,10 @@ impl AuthService for Grpc {
         &self,
         request: Request<IssueServiceTokenRequest>,
     ) -> Result<Response<IssueServiceTokenResponse>, Status> {
-        let peer = request.extensions().get::<PeerIdentity>().cloned();
+        let (peer, source) = (request.extensions().get::<PeerIdentity>().cloned(), source(&request));
         let IssueServiceTokenRequest { service, secret } = request.into_inner();
         let issued = self.0.issue_service_token(&service, &SecretString::from(secret), peer.as_ref()).await;
+        self.0.note_refused("IssueServiceToken", &service, source, &issued);
         self.answer(issued.map(|token| IssueServiceTokenResponse {
             access_token: token.token,
             expire_time: Some(instant(token.expires_at)),

@@ -37,7 +37,7 @@ use roamline_domain::{ClusterId, PrincipalName};
 use roamline_proto::auth::JsonWebKey;
 use roamline_proto::auth::auth_service_server::AuthServiceServer;
 use roamline_serve::{Api, Clock, Ids, Tasks};
-use roamline_store::{AuditStore, CredentialStore, TokenStore};
+use roamline_store::{AuditStore, CredentialStore, Refusals, TokenStore};
 use roamline_token::{FetchError, KeyRefresher, KeySource, Revocations, Signer, Verifier};
 use secrecy::SecretString;
 
@@ -54,6 +54,7 @@ use hashing::Hasher;
 use keys::{Kept, Keys};
 use sealing::Sealing;
 use throttle::Throttle;
+pub use throttle::TokenThrottle;
 
 /// The largest request: 10,000 credentials with the longest names and secrets.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -85,6 +86,7 @@ pub(crate) struct Service {
     /// Those of this process, which hear of new keys at once.
     verifiers: Mutex<Vec<KeyRefresher>>,
     revocations: Revocations,
+    refusals: Refusals<audit::Asked>,
     policy: ArcSwap<CredentialPolicy>,
     config: AuthConfig,
     issuer: String,
@@ -113,6 +115,7 @@ impl Auth {
         let keys = Keys::ensure(&*store, &issuer, kept, clock.now(), &ids).await?;
         let hasher = Hasher::new(&config.hashing).await?;
         let throttle = Throttle::new(&config.throttle);
+        let refusals = Refusals::new(Arc::clone(&store) as Arc<dyn AuditStore>, clock.reader());
         let (policy, config) = (ArcSwap::default(), config.clone());
         let service = Service {
             store,
@@ -125,6 +128,7 @@ impl Auth {
             files_told: Mutex::default(),
             verifiers: Mutex::default(),
             revocations,
+            refusals,
             policy,
             config,
             issuer,
@@ -136,9 +140,10 @@ impl Auth {
     }
 
     /// Obeys the credential policy that `source` keeps, as it changes (SP-14, SP-21); without this, the default one. And
-    /// follows what other replicas do to keys and tokens, and rotates the keys.
+    /// follows what other replicas do to keys and tokens, rotates the keys, and tells the audit trail of refused sign-ins.
     pub fn follow(&self, source: Arc<dyn PolicySource>, tasks: &Tasks) {
         tasks.spawn("token upkeep", upkeep::run(Arc::clone(&self.0), tasks.clone()));
+        tasks.spawn("refused sign-ins", audit::run(Arc::clone(&self.0), tasks.stopping()));
         tasks.spawn("credential policy", policy::follow(Arc::clone(&self.0), source, tasks.clone()));
     }
 

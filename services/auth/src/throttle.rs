@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use quick_cache::unsync::Cache;
 use roamline_domain::credential::{Allowance, place_of};
 use roamline_domain::{PhoneName, PrincipalName};
 use roamline_serve::inventory::THROTTLED;
+use roamline_token::QuestionLimit;
 
 use crate::config::ThrottleConfig;
 
@@ -41,6 +43,9 @@ enum By {
     Phone(IpAddr, PhoneName),
 }
 
+/// Whose failures are counted, how that is called, and how many are borne.
+type Counted = (By, &'static str, Allowance);
+
 pub(crate) struct Throttle {
     config: ThrottleConfig,
     forgotten_at: Mutex<Cache<By, Timestamp>>,
@@ -54,44 +59,94 @@ impl Throttle {
     /// Whether somebody may try at `now` to prove that he is of that name; else when he may. Whether there is such a
     /// name makes no difference (LI-2).
     pub(crate) fn admit(&self, from: &Origin, name: &PrincipalName, now: Timestamp) -> Result<(), Duration> {
-        let forgotten_at = self.forgotten_at();
-        let waits = self.counted(from, name).into_iter().filter_map(|(by, what, allowance)| {
-            allowance.wait(forgotten_at.get(&by).copied(), now).map(|wait| (wait, what))
-        });
-        let Some((wait, what)) = waits.max() else { return Ok(()) };
-        THROTTLED.add(1, &[("by", what)]);
-        Err(wait)
+        match self.wait(self.counted(from, name), now) {
+            Some((wait, what)) => {
+                THROTTLED.add(1, &[("by", what)]);
+                Err(wait)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Counts a failure.
     pub(crate) fn failed(&self, from: &Origin, name: &PrincipalName, now: Timestamp) {
-        let mut forgotten_at = self.forgotten_at();
-        for (by, what, allowance) in self.counted(from, name) {
-            let before = forgotten_at.get(&by).copied();
-            let after = allowance.failed(before, now);
-            if allowance.wait(before, now).is_none() && allowance.wait(Some(after), now).is_some() {
-                tracing::warn!(by = what, ?from, %name, "credentials fail too often and are refused for a while");
-            }
-            forgotten_at.insert(by, after);
+        for what in self.fail(self.counted(from, name), now) {
+            tracing::warn!(by = what, ?from, %name, "credentials fail too often and are refused for a while");
         }
     }
 
-    fn counted(&self, from: &Origin, name: &PrincipalName) -> Vec<(By, &'static str, Allowance)> {
+    /// The longest wait of these, and whose it is.
+    fn wait(
+        &self,
+        counted: impl IntoIterator<Item = Counted>,
+        now: Timestamp,
+    ) -> Option<(Duration, &'static str)> {
+        let forgotten_at = self.forgotten_at();
+        let waits = counted.into_iter().filter_map(|(by, what, allowance)| {
+            allowance.wait(forgotten_at.get(&by).copied(), now).map(|wait| (wait, what))
+        });
+        waits.max()
+    }
+
+    /// Counts a failure of each of these; those that have to wait from now on.
+    fn fail(&self, counted: impl IntoIterator<Item = Counted>, now: Timestamp) -> Vec<&'static str> {
+        let (mut forgotten_at, mut waiting) = (self.forgotten_at(), Vec::new());
+        for (by, what, allowance) in counted {
+            let before = forgotten_at.get(&by).copied();
+            let after = allowance.failed(before, now);
+            if allowance.wait(before, now).is_none() && allowance.wait(Some(after), now).is_some() {
+                waiting.push(what);
+            }
+            forgotten_at.insert(by, after);
+        }
+        waiting
+    }
+
+    fn counted(&self, from: &Origin, name: &PrincipalName) -> Vec<Counted> {
         let Some(source) = from.source else { return Vec::new() };
         let mut counted = vec![(By::User(source, name.clone()), "user", self.config.by_user.into())];
         if let Some(phone) = &from.phone {
             counted.push((By::Phone(source, phone.clone()), "phone", self.config.by_phone.into()));
         }
-        // A range within one place is that place.
-        let exempt = &self.config.exempt;
-        if !exempt.iter().any(|range| range.contains(&source) || place_of(range.addr()) == source) {
-            counted.push((By::Source(source), "source", self.config.by_source.into()));
-        }
+        counted.extend(self.at_source(source, "source"));
         counted
+    }
+
+    /// What is counted of a place, unless it is exempt.
+    fn at_source(&self, source: IpAddr, what: &'static str) -> Option<Counted> {
+        // A range within one place is that place.
+        let is_exempt = |range: &IpNet| range.contains(&source) || place_of(range.addr()) == source;
+        let counts = !self.config.exempt.iter().any(is_exempt);
+        counts.then(|| (By::Source(source), what, self.config.by_source.into()))
     }
 
     fn forgotten_at(&self) -> MutexGuard<'_, Cache<By, Timestamp>> {
         self.forgotten_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts the opaque tokens of an address about which their issuer was asked in vain, as `auth.throttle.by_source` says:
+/// beside the credentials that failed there, and by themselves.
+pub struct TokenThrottle(Throttle);
+
+impl TokenThrottle {
+    /// Nothing is counted yet. Each process that verifies tokens has one of its own.
+    pub fn new(config: &ThrottleConfig) -> Self {
+        Self(Throttle::new(config))
+    }
+}
+
+impl QuestionLimit for TokenThrottle {
+    fn wait(&self, source: IpAddr, now: Timestamp) -> Option<Duration> {
+        let (wait, what) = self.0.wait(self.0.at_source(place_of(source), "token"), now)?;
+        THROTTLED.add(1, &[("by", what)]);
+        Some(wait)
+    }
+
+    fn asked_in_vain(&self, source: IpAddr, now: Timestamp) {
+        if !self.0.fail(self.0.at_source(place_of(source), "token"), now).is_empty() {
+            tracing::warn!(%source, "opaque tokens fail too often, and none that is not known is asked about for a while");
+        }
     }
 }
 
@@ -185,6 +240,25 @@ mod tests {
             throttle.failed(&here, &name("agent7"), second(0));
             assert_eq!(throttle.admit(&here, &name("agent8"), second(0)).is_ok(), exempt, "{source}");
         }
+    }
+
+    #[test]
+    fn sp_14_opaque_tokens_are_counted_by_source_and_an_exempt_one_is_not() {
+        let by_source = Limit { failures: 4, a_minute: 60 };
+        let throttle = TokenThrottle::new(&ThrottleConfig { by_source, ..ThrottleConfig::default() });
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        for _ in 0..4 {
+            for source in ["2001:db8::1", "127.0.0.1"] {
+                assert_eq!(throttle.wait(of(source), second(0)), None);
+                throttle.asked_in_vain(of(source), second(0));
+            }
+        }
+        let wait = Some(Duration::from_secs(1));
+        assert_eq!(throttle.wait(of("2001:db8::1"), second(0)), wait);
+        assert_eq!(throttle.wait(of("2001:db8::2"), second(0)), wait, "of the same network");
+        assert_eq!(throttle.wait(of("2001:db8:0:1::1"), second(0)), None);
+        assert_eq!(throttle.wait(of("127.0.0.1"), second(0)), None);
+        assert_eq!(throttle.wait(of("2001:db8::1"), second(1)), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod age;
 mod key_files;
 mod own_policy;
 mod policy;
+mod refused;
 mod removal;
 mod site;
 mod throttle;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use roamline_auth::{Auth, GrpcPolicy};
+use roamline_auth::{Auth, GrpcPolicy, TokenThrottle};
 use roamline_domain::{ClusterId, UserId};
 use roamline_emcc::{Emcc, Local, Neighbours, Trust};
 use roamline_profile::{GrpcCredentials, GrpcSessions, Profile};
@@ -53,9 +53,10 @@ pub(crate) fn believing_outside(
         return Ok(verifier);
     }
     let user_id = |name: &str| name.to_ascii_lowercase().parse::<UserId>().ok().map(String::from);
-    let verifier = verifier.with_outside(&config.sso, user_id).context("sso")?;
+    let limit = Arc::new(TokenThrottle::new(&config.auth.throttle));
+    let verifier = verifier.with_outside(&config.sso, user_id, limit).context("sso")?;
     let (following, stopping) = (verifier.follow_outside(clock.reader()), tasks.stopping());
-    tasks.spawn("keys of issuers", async move {
+    tasks.spawn("keys and files of issuers", async move {
         let _: Option<()> = stopping.run_until_cancelled(following).await;
     });
     Ok(verifier)

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::fixture::{agent, at, phone};
 use crate::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Loaded};
 
-const KINDS: [AuditKind; 14] = [
+const KINDS: [AuditKind; 15] = [
     AuditKind::Login,
     AuditKind::Logout,
     AuditKind::LoginRefused,
@@ -26,6 +26,7 @@ const KINDS: [AuditKind; 14] = [
     AuditKind::RefreshTokenReused,
     AuditKind::PeerRefused,
     AuditKind::PeerChanged,
+    AuditKind::SignInRefused,
 ];
 
 fn session(agent_number: u32, phone_number: u32) -> Session {

@@ -84,7 +84,8 @@ pub struct IssuerConfig {
     pub max_age: Duration,
     /// Whether signed tokens must be of the type `at+jwt` (RFC 9068).
     pub require_at_jwt: bool,
-    /// Certificates of the authorities to believe when the issuer is asked (PEM); none is those of the system.
+    /// Certificates of the authorities to believe when the issuer is asked (PEM), read again when it changes; none is those
+    /// of the system.
     pub ca_file: PathBuf,
     /// Whether it may be asked without TLS beyond this machine.
     pub allow_http: bool,
@@ -132,7 +133,7 @@ pub struct IntrospectionConfig {
     /// The client's secret.
     #[schemars(with = "String")]
     pub client_secret: ClientSecret,
-    /// A file with the secret, in place of `client_secret`.
+    /// A file with the secret, in place of `client_secret`, read again when it changes.
     pub client_secret_file: PathBuf,
     /// How long a token that was active is taken for active without asking again, at most 1m.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -341,11 +342,17 @@ impl IntrospectionConfig {
 }
 
 fn secret_in(file: &Path) -> Result<SecretString, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    match text.trim() {
-        "" => Err(format!("{} is empty", file.display())),
-        text => Ok(SecretString::from(text)),
+    let content =
+        std::fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    secret_of(&content).map_err(|problem| format!("{} {problem}", file.display()))
+}
+
+/// The secret that is a file's content.
+pub(super) fn secret_of(content: &[u8]) -> Result<SecretString, String> {
+    match std::str::from_utf8(content).map(str::trim) {
+        Ok("") => Err("is empty".to_owned()),
+        Ok(text) => Ok(SecretString::from(text)),
+        Err(_) => Err("is no text".to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opaque tokens: only their issuer knows what they are, and is asked (RFC 7662). Answers are remembered for moments, so that
 //! a token that is revoked there ends here. While the issuer is away nobody is called a liar: such calls are unavailable.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Terms;
-use super::config::{IssuerConfig, SsoError, address};
+use super::config::{IssuerConfig, SsoError, address, secret_of};
+use super::followed::{Followed, Follows};
 use super::identity::{Claims, Identity, Mapping};
 use super::web::Web;
 use crate::bearer_verifier::BearerVerifier;
@@ -43,7 +44,7 @@ pub(super) struct OpaqueTokens {
     mapping: Mapping,
     web: Web,
     endpoint: Uri,
-    authorization: HeaderValue,
+    authorization: Arc<Followed<HeaderValue>>,
     cache_for: Duration,
     within: Duration,
     terms: Terms,
@@ -77,17 +78,23 @@ impl OpaqueTokens {
         let asked = &config.introspection;
         let endpoint = address(&asked.endpoint, config.allow_http)
             .map_err(|problem| SsoError::new("endpoint", problem))?;
-        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-        let both = format!("{}:{}", encoded(&asked.client_id), encoded(asked.secret()?.expose_secret()));
-        let mut authorization = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(both)))
-            .map_err(|_| SsoError::new("client_secret", "cannot be sent"))?;
-        authorization.set_sensitive(true);
+        let authorization = match asked.client_secret_file.as_os_str().is_empty() {
+            true => authorization(&asked.client_id, asked.secret()?.expose_secret())
+                .map(Followed::fixed)
+                .map_err(|problem| SsoError::new("client_secret", problem))?,
+            false => {
+                let client_id = asked.client_id.clone();
+                let of = move |content: &[u8]| authorization(&client_id, secret_of(content)?.expose_secret());
+                Followed::of(&asked.client_secret_file, of)
+                    .map_err(|problem| SsoError::new("client_secret_file", problem))?
+            }
+        };
         Ok(Self {
             issuer: config.issuer.clone(),
             mapping,
             web,
             endpoint,
-            authorization,
+            authorization: Arc::new(authorization),
             cache_for: asked.cache_for,
             within: config.timeout,
             terms,
@@ -97,16 +104,36 @@ impl OpaqueTokens {
         })
     }
 
-    async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, TokenError> {
+    /// The file with the client's secret, to be looked after.
+    pub(super) fn file(&self) -> Arc<dyn Follows> {
+        Arc::clone(&self.authorization) as Arc<dyn Follows>
+    }
+
+    async fn identify(
+        &self,
+        token: &str,
+        now: Timestamp,
+        source: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, TokenError> {
         let digest = digest(token);
         self.answers.remove_if(&digest, |answer| answer.is_old(now));
         // One asks; the others wait here and hear what he was told.
-        self.answers.get_or_insert_async(&digest, self.ask(token, now)).await?.said
+        self.answers.get_or_insert_async(&digest, self.ask(token, now, source)).await?.said
     }
 
-    async fn ask(&self, token: &str, now: Timestamp) -> Result<Answer, TokenError> {
+    /// Whether the issuer may be asked for somebody there. Whoever comes from nowhere is this process.
+    fn may_ask(&self, source: Option<IpAddr>, now: Timestamp) -> Result<(), TokenError> {
+        source
+            .and_then(|source| self.terms.limit.wait(source, now))
+            .map_or(Ok(()), |wait| Err(TokenError::TooMany(wait)))
+    }
+
+    async fn ask(&self, token: &str, now: Timestamp, source: Option<IpAddr>) -> Result<Answer, TokenError> {
         let unavailable = TokenError::IssuerUnavailable;
+        self.may_ask(source, now)?;
         let _turn = timeout(self.within, self.asking.acquire()).await.map_err(|_| unavailable)?;
+        // Others from there may have been asked about meanwhile.
+        self.may_ask(source, now)?;
         let unanswered = *self.unanswered_at.lock().unwrap_or_else(PoisonError::into_inner);
         if unanswered.is_some_and(|at| now.duration_since(at).abs() < COOL_DOWN) {
             return Err(unavailable);
@@ -118,7 +145,11 @@ impl OpaqueTokens {
                 if unanswered.take().is_some() {
                     tracing::info!(issuer = self.issuer, "the issuer of opaque tokens answers again");
                 }
-                Ok(self.answer(&claims, now))
+                let answer = self.answer(&claims, now);
+                if let (Err(_), Some(source)) = (&answer.said, source) {
+                    self.terms.limit.asked_in_vain(source, now);
+                }
+                Ok(answer)
             }
             Err(error) => {
                 if unanswered.replace(now).is_none() {
@@ -132,7 +163,8 @@ impl OpaqueTokens {
     async fn introspect(&self, token: &str) -> Result<Claims, FetchError> {
         let encoded: String = byte_serialize(token.as_bytes()).collect();
         let form = format!("token={encoded}&token_type_hint=access_token");
-        let answer = self.web.post(&self.endpoint, self.authorization.clone(), form).await?;
+        let answer =
+            self.web.post(&self.endpoint, self.authorization.present().as_ref().clone(), form).await?;
         let claims: Claims = serde_json::from_slice(&answer)
             .map_err(|_| FetchError("the answer is no object of JSON".into()))?;
         match claims.get("active") {
@@ -164,6 +196,16 @@ impl OpaqueTokens {
     }
 }
 
+/// As whom the issuer is asked: HTTP Basic with both parts encoded (RFC 6749, section 2.3.1).
+fn authorization(client_id: &str, secret: &str) -> Result<HeaderValue, String> {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let both = format!("{}:{}", encoded(client_id), encoded(secret));
+    let basic = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(both)));
+    let mut basic = basic.map_err(|_| "cannot be sent".to_owned())?;
+    basic.set_sensitive(true);
+    Ok(basic)
+}
+
 #[async_trait]
 impl BearerVerifier for OpaqueTokens {
     async fn caller(
@@ -181,7 +223,7 @@ impl BearerVerifier for OpaqueTokens {
         {
             return Err(TokenError::Malformed);
         }
-        let identity = self.identify(token, now).await?;
+        let identity = self.identify(token, now, source.map(|source| source.ip())).await?;
         self.terms.judge(&identity, now)?;
         Ok(identity.caller(source))
     }

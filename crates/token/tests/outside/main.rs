@@ -13,13 +13,17 @@ mod provider;
 mod settings;
 mod signed;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use roamline_proto::auth::{JsonWebKey, PrincipalKind};
 use roamline_token::{
-    BearerVerifier, Caller, FetchError, IssuerConfig, KeySource, Revocations, SsoConfig, TokenError, Verifier,
+    BearerVerifier, Caller, FetchError, IssuerConfig, KeySource, QuestionLimit, Revocations, SsoConfig,
+    TokenError, Verifier,
 };
 
 const CLUSTER: &str = "roamline:test";
@@ -48,9 +52,29 @@ impl KeySource for NoKeys {
     }
 }
 
+/// Lets each source have so many questions asked in vain, and tells others to come back in a minute.
+struct AtMost(usize, Mutex<HashMap<IpAddr, usize>>);
+
+impl AtMost {
+    fn questions(most: usize) -> Arc<Self> {
+        Arc::new(Self(most, Mutex::default()))
+    }
+}
+
+impl QuestionLimit for AtMost {
+    fn wait(&self, source: IpAddr, _: Timestamp) -> Option<Duration> {
+        let asked = self.1.lock().unwrap().get(&source).copied().unwrap_or_default();
+        (asked >= self.0).then_some(Duration::from_mins(1))
+    }
+
+    fn asked_in_vain(&self, source: IpAddr, _: Timestamp) {
+        *self.1.lock().unwrap().entry(source).or_default() += 1;
+    }
+}
+
 fn verifier_with(issuers: Vec<IssuerConfig>, revocations: Revocations) -> Verifier {
     let verifier = Verifier::new(CLUSTER, CLUSTER, Arc::new(NoKeys)).with_revocations(revocations);
-    verifier.with_outside(&SsoConfig { issuers }, user_id).unwrap()
+    verifier.with_outside(&SsoConfig { issuers }, user_id, AtMost::questions(usize::MAX)).unwrap()
 }
 
 fn verifier(issuer: IssuerConfig) -> Verifier {

@@ -1,12 +1,13 @@
 //! Opaque tokens, which their issuer is asked about.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use roamline_token::{IntrospectionConfig, IssuerConfig, TokenError};
+use roamline_token::{BearerVerifier, IntrospectionConfig, IssuerConfig, SsoConfig, TokenError, Verifier};
 use serde_json::{Value, json};
 
 use crate::provider::Provider;
-use crate::{AUDIENCE, NOW, name, verifier};
+use crate::{AUDIENCE, AtMost, CLUSTER, NOW, NoKeys, at, name, user_id, verifier};
 
 fn active(other: &Value) -> Value {
     let mut answer = json!({
@@ -143,4 +144,88 @@ async fn without_introspection_an_opaque_token_is_none() {
     let verifier = verifier(provider.config());
     assert_eq!(name(&verifier, "abc", 0).await, Err(TokenError::Malformed));
     assert_eq!(provider.asked(), 0);
+}
+
+/// By somebody at that address.
+async fn from(verifier: &Verifier, source: &str, token: &str) -> Result<String, TokenError> {
+    let source = Some(format!("{source}:4711").parse().unwrap());
+    BearerVerifier::caller(verifier, token, at(0), source).await.map(|caller| caller.name)
+}
+
+#[tokio::test]
+async fn sp_14_made_up_tokens_have_the_issuer_asked_so_often_and_no_more() {
+    let (stranger, office) = ("203.0.113.9", "192.0.2.1");
+    let provider = Provider::start(&[]).await;
+    for token in ["known", "other"] {
+        provider.knows(token, active(&json!({})));
+    }
+    let own = Verifier::new(CLUSTER, CLUSTER, Arc::new(NoKeys));
+    let issuers = SsoConfig { issuers: vec![provider.introspecting()] };
+    let verifier = own.with_outside(&issuers, user_id, AtMost::questions(5)).unwrap();
+    assert_eq!(from(&verifier, stranger, "known").await, Ok("agent7".into()), "what is good is not counted");
+    for number in 0..5 {
+        for _again in 0..3 {
+            let judged = from(&verifier, stranger, &format!("made-up-{number}")).await;
+            assert_eq!(judged, Err(TokenError::Inactive));
+        }
+    }
+    assert_eq!(provider.asked(), 6);
+    let too_many = Err(TokenError::TooMany(Duration::from_mins(1)));
+    for number in 5..100 {
+        assert_eq!(from(&verifier, stranger, &format!("made-up-{number}")).await, too_many);
+    }
+    assert_eq!(from(&verifier, stranger, "other").await, too_many, "it may be one that is made up");
+    assert_eq!(from(&verifier, stranger, "made-up-1").await, Err(TokenError::Inactive), "remembered");
+    assert_eq!(from(&verifier, stranger, "known").await, Ok("agent7".into()), "remembered");
+    assert_eq!(provider.asked(), 6);
+    assert_eq!(from(&verifier, office, "other").await, Ok("agent7".into()));
+    assert_eq!(from(&verifier, stranger, "other").await, Ok("agent7".into()), "it is known now");
+    assert_eq!(name(&verifier, "of-this-process", 0).await, Err(TokenError::Inactive), "from nowhere");
+}
+
+#[tokio::test]
+async fn sp_14_made_up_tokens_at_once_are_asked_about_at_most_as_many_as_are_asked_at_once() {
+    let provider = Provider::start(&[]).await;
+    let own = Verifier::new(CLUSTER, CLUSTER, Arc::new(NoKeys));
+    let issuers = SsoConfig { issuers: vec![provider.introspecting()] };
+    let verifier = Arc::new(own.with_outside(&issuers, user_id, AtMost::questions(5)).unwrap());
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..500 {
+        let verifier = Arc::clone(&verifier);
+        calls.spawn(async move { from(&verifier, "203.0.113.9", &format!("made-up-{number}")).await });
+    }
+    let judged = calls.join_all().await;
+    assert!(judged.iter().all(Result::is_err));
+    assert!(provider.asked() < 5 + 32, "{}", provider.asked());
+}
+
+#[tokio::test]
+async fn the_secret_of_the_client_is_read_again_when_its_file_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "one\n").unwrap();
+    let provider = Provider::start(&[]).await;
+    let introspection: IntrospectionConfig = toml::from_str(&format!(
+        "endpoint = '{}/introspect'\nclient_id = 'r'\nclient_secret_file = '{}'",
+        provider.url,
+        file.display()
+    ))
+    .unwrap();
+    let verifier = verifier(IssuerConfig { introspection, ..provider.config() });
+    let asked_as = async |number: usize| {
+        let _refused = name(&verifier, &format!("token{number}"), 0).await;
+        provider.authorization()
+    };
+    assert_eq!(asked_as(0).await, "Basic cjpvbmU=");
+    std::fs::write(&file, "two\n").unwrap();
+    let changed = async {
+        let mut number = 1;
+        while asked_as(number).await != "Basic cjp0d28=" {
+            number += 1;
+        }
+    };
+    tokio::select! {
+        changed = tokio::time::timeout(Duration::from_secs(20), changed) => changed.unwrap(),
+        () = verifier.follow_outside(Arc::new(|| at(0))) => unreachable!(),
+    }
 }

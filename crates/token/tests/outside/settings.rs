@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roamline_token::{SsoConfig, Verifier};
 
-use crate::{CLUSTER, NoKeys, user_id};
+use crate::{AtMost, CLUSTER, NoKeys, user_id};
 
 const GOOD: &str = "issuer = 'https://login.example.org/cc'\naudiences = ['roamline']\n";
 
@@ -17,7 +17,7 @@ fn config(issuers: &[&str]) -> Result<SsoConfig, String> {
 fn judge(issuers: &[&str]) -> Result<(), String> {
     let config = config(issuers)?;
     let verifier = Verifier::new(CLUSTER, CLUSTER, Arc::new(NoKeys));
-    verifier.with_outside(&config, user_id).map(drop).map_err(|error| error.to_string())
+    verifier.with_outside(&config, user_id, AtMost::questions(0)).map(drop).map_err(|error| error.to_string())
 }
 
 #[test]

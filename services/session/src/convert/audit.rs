@@ -102,6 +102,7 @@ fn kind(kind: AuditKind) -> wire::AuditKind {
         AuditKind::RefreshTokenReused => wire::AuditKind::RefreshTokenReused,
         AuditKind::PeerRefused => wire::AuditKind::PeerRefused,
         AuditKind::PeerChanged => wire::AuditKind::PeerChanged,
+        AuditKind::SignInRefused => wire::AuditKind::SignInRefused,
     }
 }
 
@@ -122,5 +123,6 @@ fn kind_of(kind: wire::AuditKind) -> Option<AuditKind> {
         wire::AuditKind::RefreshTokenReused => AuditKind::RefreshTokenReused,
         wire::AuditKind::PeerRefused => AuditKind::PeerRefused,
         wire::AuditKind::PeerChanged => AuditKind::PeerChanged,
+        wire::AuditKind::SignInRefused => AuditKind::SignInRefused,
     })
 }
