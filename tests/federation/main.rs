@@ -27,6 +27,7 @@ mod speed;
 mod storm;
 mod traced;
 mod world;
+mod worn;
 
 /// How many of something: few in every run, many in the full one.
 fn number(few: usize, many: usize) -> usize {
