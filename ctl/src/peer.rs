@@ -265,7 +265,7 @@ fn cluster_row(cluster: &RemoteCluster) -> Vec<String> {
         instant(health.certificate_expire_time.as_ref()),
         services(cluster.services.as_ref()),
         cluster.address.clone(),
-        health.problem.clone(),
+        if health.problem.is_empty() { health.warning.clone() } else { health.problem.clone() },
     ]
 }
 

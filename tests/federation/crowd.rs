@@ -9,7 +9,8 @@ use roamline_proto::emcc::federation_service_server::{FederationService, Federat
 use roamline_proto::emcc::{
     Capability, FindHomeRequest, FindHomeResponse, GetUserFilterRequest, GetUserFilterResponse, HelloRequest,
     HelloResponse, ReconcileRequest, ReconcileResponse, RemoteLoginRequest, RemoteLoginResponse,
-    RemoteLogoutRequest, RemoteLogoutResponse, UserFilter,
+    RemoteLogoutRequest, RemoteLogoutResponse, RemoteRefreshRequest, RemoteRefreshResponse,
+    RemoteRenderRequest, RemoteRenderResponse, UserFilter,
 };
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -121,6 +122,7 @@ impl FederationService for Member {
             oldest_version: 1,
             capabilities: vec![Capability::UserFilter.into()],
             release: "test".into(),
+            region: None,
             filter_etag: self.filter.as_ref().map(|_| "1".to_owned()).unwrap_or_default(),
         }))
     }
@@ -145,6 +147,14 @@ impl FederationService for Member {
 
     async fn remote_logout(&self, _: Request<RemoteLogoutRequest>) -> Answer<RemoteLogoutResponse> {
         Ok(Response::new(RemoteLogoutResponse {}))
+    }
+
+    async fn remote_refresh(&self, _: Request<RemoteRefreshRequest>) -> Answer<RemoteRefreshResponse> {
+        Ok(Response::new(RemoteRefreshResponse::default()))
+    }
+
+    async fn remote_render(&self, _: Request<RemoteRenderRequest>) -> Answer<RemoteRenderResponse> {
+        Ok(Response::new(RemoteRenderResponse::default()))
     }
 
     async fn reconcile(&self, _: Request<ReconcileRequest>) -> Answer<ReconcileResponse> {

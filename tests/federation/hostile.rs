@@ -3,7 +3,8 @@
 use rcgen::date_time_ymd;
 use roamline_proto::auth::{Credential, credential};
 use roamline_proto::emcc::{
-    FindHomeRequest, HelloRequest, ReconcileRequest, RemoteLoginRequest, RemoteLogoutRequest, VisitingPhone,
+    FindHomeRequest, HelloRequest, ReconcileRequest, RemoteLoginRequest, RemoteLogoutRequest,
+    RemoteRefreshRequest, RemoteRenderRequest, VisitingPhone,
 };
 use roamline_proto::error::ErrorReason::*;
 use roamline_proto::profile::PhoneProtocol;
@@ -70,6 +71,12 @@ async fn xc_10_a_peer_acts_only_for_itself_its_phones_and_its_users() {
     let known = evil.reconcile(ReconcileRequest { session_ids: ids.clone() }).await.unwrap().into_inner();
     assert_eq!(known.unknown_session_ids, ids);
     assert_eq!((berlin.live().await.len(), paris.live().await.len()), (1, 1));
+    // Nor have it rendered for itself, or dressed.
+    let phone = VisitingPhone { name: paris.phone(0), model: "8851".into(), ..VisitingPhone::default() };
+    let render = RemoteRenderRequest { session_id: made.session_id.clone(), phone: Some(phone) };
+    assert_eq!(reason(&evil.remote_render(render).await.unwrap_err()).0, SessionNotFound);
+    let dress = RemoteRefreshRequest { session_id: made.session_id.clone() };
+    assert_eq!(reason(&evil.remote_refresh(dress).await.unwrap_err()).0, SessionNotFound);
     // Nor take its id.
     let status = evil.remote_login(login("rome", &made.session_id, "berlin.1")).await.unwrap_err();
     assert_eq!(reason(&status), (SessionIdUsed, Some(4)));

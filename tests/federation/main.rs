@@ -14,6 +14,7 @@
 #[allow(dead_code, reason = "the other tests of the product use all of it")]
 mod collector;
 mod crowd;
+mod demo;
 mod hostile;
 mod obstacles;
 #[path = "../product/process.rs"]
@@ -25,8 +26,10 @@ mod search;
 mod severed;
 mod speed;
 mod storm;
+mod told;
 mod traced;
 mod world;
+mod worn;
 
 /// How many of something: few in every run, many in the full one.
 fn number(few: usize, many: usize) -> usize {

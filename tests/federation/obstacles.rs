@@ -3,8 +3,8 @@
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{NewCredential, PrincipalKind, SetCredentialsRequest};
 use roamline_proto::emcc::{
-    FederationParameters, FindHomeClusterRequest, PeerState, RemoteServices, SecurityMode,
-    TestRemoteClusterRequest,
+    CreateRemoteClusterRequest, FederationParameters, FindHomeClusterRequest, PeerState, RemoteCluster,
+    RemoteServices, SecurityMode, TestRemoteClusterRequest,
 };
 use roamline_proto::error::ErrorReason::{self, *};
 use roamline_proto::profile::{Phone, ServiceParameters, resource};
@@ -167,4 +167,24 @@ async fn xc_6_who_is_not_known_or_not_who_he_says_is_told_so() {
     let request = FindHomeClusterRequest { user_id: "berlin.0".into() };
     let status = paris.administration().find_home_cluster(request).await.unwrap_err();
     assert_eq!(reason(&status), (NoRemoteCluster, Some(36)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shared_with_a_new_cluster_is_what_the_parameters_say_unless_somebody_says_more() {
+    let world = World::of(&["berlin"]).await;
+    let berlin = &world["berlin"];
+    let added = async |id: &str, services: Option<RemoteServices>| {
+        let remote = RemoteCluster { services, ..berlin.remote(id, "https://127.0.0.1:1") };
+        let request = CreateRemoteClusterRequest { remote_cluster: Some(remote) };
+        let made = berlin.administration().create_remote_cluster(request).await.unwrap().into_inner();
+        made.remote_cluster.unwrap().services.unwrap()
+    };
+    assert_eq!(added("paris", None).await, RemoteServices::default());
+    let all = FederationParameters { enable_all_services: true, ..parameters() };
+    berlin.set(all).await.unwrap();
+    let shared = added("rome", None).await;
+    assert!(shared.emcc && shared.pstn_access && shared.rsvp_agent && shared.lbm && shared.uds);
+    assert!(!shared.tftp, "cross-cluster logins do not take files from there");
+    let few = RemoteServices { uds: true, ..RemoteServices::default() };
+    assert_eq!(added("oslo", Some(few)).await, few);
 }

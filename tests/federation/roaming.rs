@@ -5,7 +5,10 @@ use roamline_proto::auth::{
     Credential, NewCredential, PrincipalKind, SetCredentialsRequest, SignInRequest, credential,
 };
 use roamline_proto::error::ErrorReason;
-use roamline_proto::profile::{MultipleLoginBehavior, ServiceParameters, resource};
+use roamline_proto::profile::{
+    AgentSettings, DeviceSettings, LineControl, MultipleLoginBehavior, ProfileLine, ServiceParameters,
+    UserDeviceProfile, resource,
+};
 
 use crate::world::{World, pin, reason, until};
 
@@ -112,6 +115,30 @@ async fn xc_5_multiple_login_behaviour_holds_across_clusters() {
         halves.is_empty() && held == 0 && berlin.live().await.len() == 1
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cc_7_an_acd_line_is_judged_by_its_own_cluster_alone() {
+    let world = World::of(&["berlin", "paris"]).await;
+    let (berlin, paris) = (&world["berlin"], &world["paris"]);
+    // Line 2000 of the one cluster is not line 2000 of the other.
+    for cluster in [berlin, paris] {
+        let lines = vec![ProfileLine { lines: vec!["2000".into()], ..Default::default() }];
+        let agent = |n| {
+            let agent =
+                AgentSettings { line_control: LineControl::MultiLine.into(), acd_line: "2000".into() };
+            resource::Kind::UserDeviceProfile(UserDeviceProfile {
+                name: cluster.user(n),
+                settings: Some(DeviceSettings { lines: lines.clone(), ..Default::default() }),
+                agent: Some(agent),
+                ..Default::default()
+            })
+        };
+        cluster.apply(vec![agent(0)]).await;
+    }
+    let own = paris.login(&paris.user(0), &paris.phone(0)).await.unwrap().session.unwrap();
+    let roaming = paris.login(&berlin.user(0), &paris.phone(1)).await.unwrap().session.unwrap();
+    assert_eq!((own.lines, roaming.lines), (vec!["2000".to_owned()], vec!["2000".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,5 @@
 //! Finding the home of a user among many clusters (XC-1).
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -11,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::crowd::{Crowd, Size};
 use crate::number;
+use crate::told::answered;
 use crate::world::{Cluster, World, until};
 
 /// How long a peer may take to say whether it knows a user, as the clusters of the tests have it.
@@ -73,17 +72,6 @@ async fn sees(cluster: &Cluster, up: usize, down: usize, filters: usize) {
     .await;
 }
 
-/// Calls of that method of the federation that a cluster has answered, by its own count.
-fn answered(cluster: &Cluster, method: &str) -> u64 {
-    let mut stream = TcpStream::connect(cluster.server.admin.trim_start_matches("http://")).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let of_method = format!("roamline.emcc.v1.FederationService/{method}\"");
-    let counts = text.lines().filter(|line| line.contains("_count{") && line.contains(&of_method));
-    counts.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>() as u64
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn xc_1_among_200_clusters_a_login_costs_one_call_and_a_mistyped_user_hardly_any() {
     let world = World::of(&["berlin", "paris"]).await;
@@ -115,7 +103,8 @@ async fn xc_1_among_200_clusters_a_login_costs_one_call_and_a_mistyped_user_hard
     if search(paris, vec![user.clone()]).await.asked > 0 {
         user = berlin.user(1);
     }
-    let calls = || crowd.asked() + answered(berlin, "RemoteLogin") + answered(berlin, "FindHome");
+    let asked = |method| answered(berlin, "FederationService", method).times;
+    let calls = || crowd.asked() + asked("RemoteLogin") + asked("FindHome");
     let (before, logins) = (calls(), number(10, 200));
     for _ in 0..logins {
         let session = paris.login(&user, &paris.phone(0)).await.unwrap().session.unwrap();

@@ -7,11 +7,25 @@ use roamline_proto::session::session_service_client::SessionServiceClient;
 use tokio::time::Instant;
 
 use crate::number;
-use crate::world::{World, pin};
+use crate::told::{answered, done};
+use crate::world::{Cluster, World, pin};
 
 fn median(times: &mut [Duration]) -> Duration {
     times.sort();
     times[times.len() / 2]
+}
+
+/// Means of its parts, as both sides tell them.
+fn tell_where_the_time_goes(home: &Cluster, visited: &Cluster) {
+    let there = done(visited, "rpc_client_call_duration_seconds", "FederationService/RemoteLogin\"").mean();
+    let here = answered(home, "FederationService", "RemoteLogin").mean();
+    eprintln!(
+        "of one across clusters, in the mean: {there:?} until the home has answered, {here:?} of it in the home, whose credential \
+         {:?} and rendering {:?} are asked for at once, and whose half then begins in {:?}",
+        answered(home, "AuthService", "VerifyCredential").mean(),
+        answered(home, "RenderingService", "PrepareRoaming").mean(),
+        answered(home, "RoamingSessionService", "BeginHomeHalf").mean(),
+    );
 }
 
 /// The one does what the other does twice, once at each side, with a round trip in between.
@@ -43,6 +57,7 @@ async fn xc_3_a_login_elsewhere_takes_three_local_ones_and_a_round_trip_at_most(
     eprintln!(
         "median of a local login {local:?}, of one across clusters {across:?} ({ratio:.1} times), round trip {trip:?}"
     );
+    tell_where_the_time_goes(berlin, paris);
     // The figures of a build that is not optimised are told, and not judged.
     if !cfg!(debug_assertions) {
         assert!(across <= local * 3 + trip, "{across:?} beside {local:?} and {trip:?}");

@@ -92,7 +92,7 @@ pub(crate) struct Cluster {
     pub(crate) site: Site,
     pub(crate) server: Server,
     pub(crate) admin: String,
-    ca: String,
+    pub(crate) ca: String,
 }
 
 /// Clusters that know each other.

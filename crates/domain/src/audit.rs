@@ -47,7 +47,7 @@ impl AuditKind {
     /// the trail says of that log and of itself.
     pub fn is_told_by_itself(self) -> bool {
         match self {
-            Self::RefreshTokenReused | Self::PeerRefused | Self::PeerChanged => true,
+            Self::RefreshTokenReused | Self::PeerRefused | Self::PeerChanged | Self::SignInRefused => true,
             Self::Login
             | Self::Logout
             | Self::LoginRefused

@@ -102,6 +102,9 @@ pub fn may_be_used<'a>(phone: &Phone, catalogue: &'a Catalogue) -> Result<&'a Ph
 fn check_line(line: &Line, found: &mut Violations) {
     at_most("description", &line.description, 128, found);
     at_most("display_name", &line.display_name, 50, found);
+    if let Some(space) = &line.calling_search_space {
+        at_most("calling_search_space", space, 50, found);
+    }
 }
 
 fn check_profile(profile: &UserDeviceProfile, known: &Against<'_>, found: &mut Violations) {

@@ -40,10 +40,35 @@ struct RefusedDetails {
     note: String,
 }
 
-#[derive(Serialize)]
-struct ChangedDetails<'a> {
-    peer: &'a str,
-    change: &'a str,
+/// Who has changed something, and from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct By {
+    /// His name; empty for another cluster.
+    pub name: String,
+    /// His address; empty where it is not known.
+    pub from: String,
+}
+
+/// What was changed about another cluster.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Change {
+    peer: String,
+    change: &'static str,
+    /// Who has made the invitation that was used.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    invited_by: String,
+}
+
+impl Change {
+    /// What was done with that cluster.
+    pub(crate) fn of(peer: &str, change: &'static str) -> Self {
+        Self { peer: peer.to_owned(), change, invited_by: String::new() }
+    }
+
+    /// By an invitation that he has made.
+    pub(crate) fn invited_by(self, name: String) -> Self {
+        Self { invited_by: name, ..self }
+    }
 }
 
 impl Audit {
@@ -75,9 +100,9 @@ impl Audit {
     }
 
     /// Records that something about a cluster has changed. What was changed stays so where that fails, which is logged.
-    pub(crate) async fn changed(&self, peer: &str, change: &'static str, by: &str, from: &str) {
-        let actor = Actor { name: by.to_owned(), source: from.to_owned(), ..Actor::default() };
-        let details = ChangedDetails { peer, change };
+    pub(crate) async fn changed(&self, details: Change, by: &By) {
+        let actor = Actor { name: by.name.clone(), source: by.from.clone(), ..Actor::default() };
+        let (peer, change) = (details.peer.clone(), details.change);
         let record =
             OwnRecord { kind: AuditKind::PeerChanged, user: String::new(), reason: "", actor, details };
         if let Err(error) = record.add_to(&*self.trail, self.clock.now()).await {

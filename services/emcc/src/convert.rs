@@ -248,6 +248,14 @@ pub(crate) fn parameters(from: &FederationParameters, version: u64) -> wire::Fed
     }
 }
 
+pub(crate) fn region(from: &FederationParameters) -> wire::Region {
+    wire::Region {
+        audio_kbps: from.region_audio_kbps,
+        video_kbps: from.region_video_kbps,
+        links_are_lossy: from.region_link_loss == LinkLoss::Lossy,
+    }
+}
+
 pub(crate) fn parse_remote(
     from: &wire::RemoteCluster,
     own: &roamline_domain::ClusterId,
@@ -315,6 +323,7 @@ pub(crate) fn health(from: &Health, filter_users: u32) -> wire::PeerHealth {
         release: from.release.clone(),
         filter_users,
         certificate_expire_time: None,
+        warning: from.warning.clone(),
     }
 }
 

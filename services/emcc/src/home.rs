@@ -1,5 +1,6 @@
 //! The home half of a cross-cluster session: a user of ours at a phone of another cluster (XC-2, XC-3, XC-5 to XC-8).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use roamline_domain::catalogue::Catalogue;
@@ -7,13 +8,15 @@ use roamline_domain::emcc::admission::{Visit, admit_visit, takes_cross_cluster};
 use roamline_domain::emcc::base_device::BaseDevice;
 use roamline_domain::emcc::calling::{emergency_order, search_order};
 use roamline_domain::emcc::half::{Half, Side, is_timely};
+use roamline_domain::emcc::parameters::LinkLoss;
 use roamline_domain::emcc::remote::RemoteCluster;
 use roamline_domain::{PhoneName, SessionId, UserId, Violations};
 use roamline_proto::emcc::{RemoteLoginRequest, RemoteLoginResponse, VisitingPhone};
 use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::button::Carries;
 use roamline_proto::profile::{
-    CrossCluster, DevicePool, DeviceSettings, Phone, PrepareLoginResponse, PrepareRoamingRequest,
-    PrepareRoamingResponse,
+    CrossCluster, DevicePool, DeviceSettings, EffectiveConfiguration, LineSearchSpaces, Phone,
+    PrepareLoginResponse, PrepareRoamingRequest, PrepareRoamingResponse,
 };
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session::{Actor, BeginHomeHalfRequest};
@@ -168,7 +171,7 @@ impl Inner {
         (device, pool): (BaseDevice, Option<&DevicePool>),
         roaming: PrepareRoamingResponse,
     ) -> Result<RemoteLoginResponse, Refusal> {
-        let mut prepared = self.dress(asked, peer, recalled, (device, pool), roaming)?;
+        let mut prepared = self.dress(&asked.visiting, peer, recalled, (device, pool), roaming)?;
         let base =
             device.phone().map_err(|_| Refusal::new(ErrorReason::Internal, "a base device has no name"))?;
         let begin = BeginHomeHalfRequest {
@@ -205,9 +208,9 @@ impl Inner {
     }
 
     /// What the directory made of the login, with what the visiting side has to say laid over it (XC-7).
-    fn dress(
+    pub(crate) fn dress(
         &self,
-        asked: &Asked,
+        visiting: &VisitingPhone,
         peer: &RemoteCluster,
         recalled: &Recalled,
         (device, pool): (BaseDevice, Option<&DevicePool>),
@@ -220,18 +223,25 @@ impl Inner {
         let geolocation = pool.and_then(|pool| recalled.geolocation_of(pool));
         let adjunct = geolocation.map_or("", |place| place.adjunct_search_space.as_str());
         let base = device.phone().map(|phone| phone.to_string()).unwrap_or_default();
-        let parameters = &recalled.parameters;
+        let (parameters, emcc) = (&recalled.parameters, &roaming.cross_cluster_calling_search_space);
         if let Some(worn) = &mut prepared.configuration {
-            let visiting = asked.visiting.emergency_numbers.iter().map(String::as_str);
-            let ordered = emergency_order(visiting, worn.emergency_numbers.iter().map(String::as_str));
+            let theirs = visiting.emergency_numbers.iter().map(String::as_str);
+            let ordered = emergency_order(theirs, worn.emergency_numbers.iter().map(String::as_str));
             worn.emergency_numbers = ordered;
+            let of_lines = spaces_of_lines(worn, &roaming.line_calling_search_spaces);
+            let of_lines = of_lines.map(|(line, space)| LineSearchSpaces {
+                line: line.clone(),
+                search_spaces: search_order(adjunct, [space.as_str()], emcc),
+            });
+            let line_search_spaces = of_lines.collect();
             worn.cross_cluster = Some(CrossCluster {
                 home_cluster: self.cluster.to_string(),
                 visiting_cluster: peer.cluster.to_string(),
                 base_device: base,
-                search_spaces: search_order(adjunct, [], &roaming.cross_cluster_calling_search_space),
+                search_spaces: search_order(adjunct, [], emcc),
+                line_search_spaces,
                 // The gateways of the visiting side, as it calls them; ours where it says nothing.
-                local_route_group: match &asked.visiting.geolocation {
+                local_route_group: match &visiting.geolocation {
                     Some(place) if !place.local_route_group.is_empty() => place.local_route_group.clone(),
                     _ => geolocation.map(|place| place.local_route_group.clone()).unwrap_or_default(),
                 },
@@ -240,6 +250,8 @@ impl Inner {
                 roaming_device_pool: pool.map(|pool| pool.name.clone()).unwrap_or_default(),
                 audio_kbps: parameters.region_audio_kbps,
                 video_kbps: parameters.region_video_kbps,
+                links_are_lossy: parameters.region_link_loss == LinkLoss::Lossy,
+                pstn_by_phone: false,
             });
         }
         Ok(prepared)
@@ -261,7 +273,19 @@ impl Inner {
     }
 }
 
-fn actor(peer: &RemoteCluster, source_address: String) -> Actor {
+/// The lines that are worn and have a search space, in the order of the buttons.
+fn spaces_of_lines<'a>(
+    worn: &'a EffectiveConfiguration,
+    spaces: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    let lines = worn.buttons.iter().flat_map(|button| match &button.carries {
+        Some(Carries::Line(line)) => line.lines.as_slice(),
+        _ => &[],
+    });
+    lines.filter_map(|line| spaces.get_key_value(line))
+}
+
+pub(crate) fn actor(peer: &RemoteCluster, source_address: String) -> Actor {
     Actor {
         name: format!("cluster {}", peer.cluster),
         source_address,
@@ -271,7 +295,7 @@ fn actor(peer: &RemoteCluster, source_address: String) -> Actor {
 }
 
 /// The phone as if it were one of ours.
-fn as_phone(visiting: &VisitingPhone, pool: Option<&DevicePool>) -> Phone {
+pub(crate) fn as_phone(visiting: &VisitingPhone, pool: Option<&DevicePool>) -> Phone {
     Phone {
         name: visiting.name.clone(),
         model: visiting.model.clone(),

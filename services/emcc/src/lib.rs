@@ -15,6 +15,7 @@ mod home;
 mod identity;
 mod peers;
 mod reconcile;
+mod refresh;
 mod refusal;
 mod settings;
 mod tell;
@@ -22,11 +23,11 @@ mod trust;
 mod users;
 mod visit;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use roamline_domain::ClusterId;
+use roamline_domain::{ClusterId, SessionId};
 use roamline_serve::{Api, Clock, Ids, Tasks};
 use roamline_store::{AuditStore, FederationStore};
 use tokio::sync::Notify;
@@ -73,28 +74,36 @@ pub(crate) struct Inner {
     changed: Notify,
     /// Peers whose halves are to be compared before the interval is over.
     soon: Mutex<BTreeSet<ClusterId>>,
+    /// Where a comparison with a peer was broken off because it took long.
+    left_off: Mutex<BTreeMap<ClusterId, SessionId>>,
+    /// Taken while a session of ours elsewhere is rendered anew.
+    rendering: tokio::sync::Mutex<()>,
 }
 
 impl Inner {
     fn soon(&self) -> MutexGuard<'_, BTreeSet<ClusterId>> {
         self.soon.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn left_off(&self) -> MutexGuard<'_, BTreeMap<ClusterId, SessionId>> {
+        self.left_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Emcc {
-    /// The service over its store and the other services of its cluster, with its background work begun in `tasks`.
+    /// The service over its store and the other services of its cluster, with its background work begun in `tasks`. What it
+    /// refuses is told to the audit trail with what `trust` refuses.
     pub fn start(
         config: EmccConfig,
         cluster: ClusterId,
         store: Arc<dyn EmccStore>,
         (local, neighbours): (Local, Neighbours),
-        clock: Clock,
-        ids: Ids,
+        trust: &Trust,
+        (clock, ids): (Clock, Ids),
         tasks: &Tasks,
     ) -> Self {
-        let audit = Arc::new(Audit::new(store.clone(), clock.clone()));
         let inner = Arc::new(Inner {
-            audit: Arc::clone(&audit),
+            audit: trust.audit(),
             gates: Gates::new(config.max_requests_per_peer),
             cluster,
             config,
@@ -110,9 +119,10 @@ impl Emcc {
             ended: Notify::new(),
             changed: Notify::new(),
             soon: Mutex::default(),
+            left_off: Mutex::default(),
+            rendering: tokio::sync::Mutex::default(),
         });
         let stopping = tasks.stopping();
-        tasks.spawn("refusals of clusters", audit::run(audit, stopping.clone()));
         macro_rules! begin {
             ($($name:literal: $work:path),+ $(,)?) => {
                 $(
@@ -130,6 +140,7 @@ impl Emcc {
             "ends of sessions": follow::run,
             "ends to tell": tell::run,
             "halves of sessions": reconcile::run,
+            "maintenance of halves": reconcile::maintain,
         }
         Self { inner }
     }

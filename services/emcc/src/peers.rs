@@ -11,14 +11,14 @@ use roamline_domain::ClusterId;
 use roamline_domain::emcc::admission::{OLDEST_VERSION, VERSION, common_version};
 use roamline_domain::emcc::remote::RemoteCluster;
 use roamline_domain::emcc::user_filter::UserFilter;
-use roamline_proto::emcc::Capability;
+use roamline_proto::emcc::{Capability, Region};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::inventory::{PEER_ROUND_TRIP, PEER_UP};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::grpc::{Pem, Remote};
-use crate::{Inner, refusal};
+use crate::{Inner, convert, refusal};
 
 /// Peers that are asked at once.
 const AT_ONCE: usize = 64;
@@ -50,6 +50,8 @@ pub(crate) struct Health {
     pub up: Option<bool>,
     pub since: Timestamp,
     pub problem: String,
+    /// What should be otherwise although it answers.
+    pub warning: String,
     pub round_trip: Duration,
     pub version: u32,
     pub capabilities: Vec<Capability>,
@@ -62,6 +64,7 @@ impl Peer {
             up: None,
             since: now,
             problem: String::new(),
+            warning: String::new(),
             round_trip: Duration::ZERO,
             version: 0,
             capabilities: Vec::new(),
@@ -173,8 +176,13 @@ impl Inner {
         match said {
             Ok((hello, version)) => {
                 PEER_ROUND_TRIP.record(took.as_secs_f64(), &labels);
+                let warning = self.warning_of(&peer.remote.cluster, hello.region);
                 let came_up = peer.note(true, now, |health| {
                     health.problem.clear();
+                    if !warning.is_empty() && health.warning != warning {
+                        tracing::warn!(peer = %peer.remote.cluster, warning);
+                    }
+                    health.warning = warning;
                     health.round_trip = took;
                     health.version = version;
                     health.capabilities = hello.capabilities().collect();
@@ -192,6 +200,22 @@ impl Inner {
                 Err(refused)
             }
         }
+    }
+
+    /// Region parameters should be the same in all clusters: else a call may have no common codec, or sound one way.
+    fn warning_of(&self, peer: &ClusterId, theirs: Option<Region>) -> String {
+        let ours = convert::region(&self.recalled.load().parameters);
+        // An older release does not say.
+        let Some(theirs) = theirs.filter(|theirs| *theirs != ours) else { return String::new() };
+        let said = |region: &Region| {
+            let loss = if region.links_are_lossy { "lossy" } else { "low" };
+            format!("audio {}, video {}, link loss {loss}", region.audio_kbps, region.video_kbps)
+        };
+        format!(
+            "its region is {}, and ours {}: cluster {peer} and ours should agree",
+            said(&theirs),
+            said(&ours)
+        )
     }
 
     async fn hello(&self, peer: &Peer) -> Result<(roamline_proto::emcc::HelloResponse, u32), Refusal> {

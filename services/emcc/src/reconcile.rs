@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use roamline_domain::emcc::half::{GRACE, REMEMBER_FOR, to_end};
+use roamline_domain::emcc::half::{Examine, GRACE, REMEMBER_FOR, to_end};
 use roamline_domain::{ClusterId, SessionId};
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::HalfQuery;
@@ -16,6 +16,14 @@ use crate::{Inner, refusal};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PAGE: u32 = 1000;
+/// Halves in one message: so few that the other side is done with them within the time of a call.
+const COMPARED_AT_ONCE: u32 = 200;
+/// How long the other side may take for a message. Nobody waits for it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long one peer's turn may take; what is left has another turn after the others'.
+const TURN: Duration = Duration::from_secs(20);
+/// Between two looks whether all halves are due to be examined.
+const MAINTENANCE_LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Peers that are compared with at once.
 const AT_ONCE: usize = 16;
 
@@ -35,7 +43,8 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
         };
         if due {
             last = Some(Instant::now());
-            inner.note_failure(inner.check_new(every).await);
+            let oldest = inner.clock.now().checked_sub(GRACE + every * 3).unwrap_or(Timestamp::MIN);
+            inner.note_failure(inner.examine(Examine::Since(oldest)).await);
             inner.note_failure(inner.forget().await);
         }
         // One that is slow keeps no other waiting.
@@ -43,6 +52,20 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
             inner.note_failure(inner.reconcile(&cluster).await);
         });
         compared.buffer_unordered(AT_ONCE).collect::<()>().await;
+    }
+}
+
+/// Examines all halves at the interval of EMCC device maintenance, without end.
+pub(crate) async fn maintain(inner: &Arc<Inner>) {
+    let mut ticks = interval(MAINTENANCE_LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
+    loop {
+        ticks.tick().await;
+        if last.elapsed() >= inner.recalled.load().parameters.maintenance_interval {
+            last = Instant::now();
+            inner.note_failure(inner.examine(Examine::All).await);
+        }
     }
 }
 
@@ -58,27 +81,33 @@ impl Inner {
         self.soon().insert(cluster);
     }
 
-    /// Compares all live halves with that peer, if it answers.
+    /// Compares all live halves with that peer, if it answers: from the first, or from where its last turn was over.
     pub(crate) async fn reconcile(&self, cluster: &ClusterId) -> Result<(), Refusal> {
         let Some(peer) = self.peer(cluster) else { return Ok(()) };
         let Ok(link) = peer.callable() else { return Ok(()) };
-        let mut after = None;
+        let (turn, mut after) = (Instant::now(), self.left_off().remove(cluster));
+        let limit = COMPARED_AT_ONCE;
         loop {
+            if turn.elapsed() >= TURN && after.is_some() {
+                self.left_off().extend(after.map(|after| (cluster.clone(), after)));
+                self.reconcile_soon(cluster.clone());
+                return Ok(());
+            }
             let query =
-                HalfQuery { peer: Some(cluster.clone()), live: Some(true), after: after.take(), limit: PAGE };
+                HalfQuery { peer: Some(cluster.clone()), live: Some(true), after: after.take(), limit };
             let page = self.store.halves(&query).await.map_err(|error| refusal::store(&error))?;
             if page.is_empty() {
                 return Ok(());
             }
             let ids: Vec<SessionId> = page.iter().map(|half| half.session.clone()).collect();
-            let unknown = link.reconcile(&ids, self.config.login_within()).await?;
+            let unknown = link.reconcile(&ids, ANSWER_WITHIN).await?;
             for half in to_end(&page, &unknown, self.clock.now(), GRACE) {
                 tracing::info!(session = %half.session, peer = %cluster, "a half that the peer does not have is ended");
                 self.end_half(&half.session, true).await?;
                 self.local.end(&half.session).await?;
             }
             match ids.last() {
-                Some(last) if ids.len() == PAGE as usize => after = Some(last.clone()),
+                Some(last) if ids.len() == limit as usize => after = Some(last.clone()),
                 _ => return Ok(()),
             }
         }
@@ -90,15 +119,13 @@ impl Inner {
         self.store.forget_halves(before).await.map_err(|error| refusal::store(&error))
     }
 
-    /// Halves that were begun a while ago, and whose session never was: who began them has crashed in between.
-    async fn check_new(&self, every: Duration) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let oldest = now.checked_sub(GRACE + every * 3).unwrap_or(Timestamp::MIN);
-        let mut after = None;
+    /// Ends halves whose session is not there: who began them has crashed in between, or its end was never told.
+    async fn examine(&self, which: Examine) -> Result<(), Refusal> {
+        let (now, mut after) = (self.clock.now(), None);
         loop {
             let query = HalfQuery { live: Some(true), after: after.take(), limit: PAGE, peer: None };
             let page = self.store.halves(&query).await.map_err(|error| refusal::store(&error))?;
-            for half in page.iter().filter(|half| half.begun_at >= oldest && half.is_settled(now, GRACE)) {
+            for half in page.iter().filter(|half| which.takes(half, now)) {
                 if !self.local.is_live(&half.session).await? {
                     self.end_half(&half.session, false).await?;
                 }

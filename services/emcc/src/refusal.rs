@@ -2,7 +2,7 @@
 
 use roamline_domain::emcc::admission::HomeRefused;
 use roamline_domain::emcc::parameters::NotActivated;
-use roamline_domain::{ClusterId, PhoneName, UserId, Violations};
+use roamline_domain::{ClusterId, PhoneName, SessionId, UserId, Violations};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::StoreError;
@@ -89,6 +89,11 @@ pub(crate) fn id_used(session: &str) -> Refusal {
     let shown: String = session.chars().take(26).collect();
     let text = format!("the session id {shown:?} was used before, or its time is not now");
     Refusal::new(ErrorReason::SessionIdUsed, text).with("sessionId", shown)
+}
+
+pub(crate) fn no_session(session: &SessionId) -> Refusal {
+    let text = format!("there is no session {session} between the two clusters");
+    Refusal::new(ErrorReason::SessionNotFound, text).with("sessionId", session.as_str())
 }
 
 pub(crate) fn mismatch(said: &str, proven: &ClusterId) -> Refusal {

@@ -136,12 +136,17 @@ impl Trust {
             said: Mutex::default(),
             door: Semaphore::new(USES_AT_ONCE),
         });
-        tasks.spawn("refusals of trust", audit::run(audit, tasks.stopping()));
+        tasks.spawn("refusals of clusters", audit::run(audit, tasks.stopping()));
         let (working, stopping) = (Arc::clone(&service), tasks.stopping());
         tasks.spawn("trust in other clusters", async move {
             let _: Option<()> = stopping.run_until_cancelled(refresh::run(&working)).await;
         });
         Self(service)
+    }
+
+    /// Where refusals of other clusters are noted.
+    pub(crate) fn audit(&self) -> Arc<Audit> {
+        Arc::clone(&self.0.audit)
     }
 
     /// Adds the gRPC services to a process.

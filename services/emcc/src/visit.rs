@@ -3,14 +3,14 @@
 use roamline_domain::catalogue::Catalogue;
 use roamline_domain::emcc::admission::{takes_cross_cluster, visiting_time};
 use roamline_domain::emcc::half::{Half, Side};
-use roamline_domain::emcc::parameters::{NotActivated, SecurityMode};
+use roamline_domain::emcc::parameters::{NotActivated, PstnSearchSpace, SecurityMode};
 use roamline_domain::{PhoneName, SessionId, UserId, Violations};
 use roamline_proto::emcc::{
     RemoteLoginRequest, RemoteLoginResponse, RoamRequest, RoamResponse, VisitingPhone,
 };
 use roamline_proto::error::ErrorReason;
 use roamline_proto::length;
-use roamline_proto::profile::Phone;
+use roamline_proto::profile::{Phone, PrepareLoginResponse};
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::Begun;
 
@@ -52,7 +52,11 @@ impl Inner {
     }
 
     /// The phone as the home shall know it.
-    async fn visiting_phone(&self, name: &PhoneName, recalled: &Recalled) -> Result<VisitingPhone, Refusal> {
+    pub(crate) async fn visiting_phone(
+        &self,
+        name: &PhoneName,
+        recalled: &Recalled,
+    ) -> Result<VisitingPhone, Refusal> {
         let phone: Phone = self.local.phone(name).await?;
         let model = phone.model.parse().ok();
         if !model.and_then(|model| Catalogue::builtin().get(&model)).is_some_and(takes_cross_cluster) {
@@ -134,11 +138,7 @@ impl Inner {
         recalled: &Recalled,
     ) -> Result<RoamResponse, Refusal> {
         let prepared = answer.prepared.unwrap_or_default();
-        let worn = prepared.configuration.as_ref();
-        let fits = prepared.phone == phone.as_str()
-            && prepared.user_id == user.as_str()
-            && worn.is_some_and(|worn| worn.phone == phone.as_str() && worn.user_id == user.as_str());
-        if !fits {
+        if !fits(&prepared, phone, user) {
             tracing::error!(peer = %home.remote.cluster, %session, "the answer is about another phone or user");
             self.end_half(&session, false).await?;
             return Err(refusal::unavailable(&home.remote.cluster));
@@ -149,10 +149,27 @@ impl Inner {
             found: true,
             session_id: session.to_string(),
             home_cluster: home.remote.cluster.to_string(),
-            prepared: Some(prepared),
+            prepared: Some(laid_over(prepared, recalled)),
             maximum_login_time: at_most.and_then(|time| time.try_into().ok()),
         })
     }
+}
+
+/// Whether it is about the phone and the user that were asked for (XC-10).
+pub(crate) fn fits(prepared: &PrepareLoginResponse, phone: &PhoneName, user: &UserId) -> bool {
+    let worn = prepared.configuration.as_ref();
+    prepared.phone == phone.as_str()
+        && prepared.user_id == user.as_str()
+        && worn.is_some_and(|worn| worn.phone == phone.as_str() && worn.user_id == user.as_str())
+}
+
+/// What the home rendered, with what is for the visiting side to say laid over it.
+pub(crate) fn laid_over(mut prepared: PrepareLoginResponse, recalled: &Recalled) -> PrepareLoginResponse {
+    let roaming = prepared.configuration.as_mut().and_then(|worn| worn.cross_cluster.as_mut());
+    if let Some(roaming) = roaming {
+        roaming.pstn_by_phone = recalled.parameters.pstn_search_space == PstnSearchSpace::Phone;
+    }
+    prepared
 }
 
 /// What a home said, as the user at the phone is told.

@@ -204,14 +204,20 @@ impl Cluster {
         answer(self.admin.clone().refresh_trust(request).await)
     }
 
-    /// What the audit trail says of changes, in their order: cluster, what was changed, by whom.
-    async fn changes(&self) -> Vec<[String; 3]> {
+    /// What the audit trail says of changes, in their order: cluster, what was changed, by whom and from where; of one that
+    /// was let in, who has invited it.
+    async fn changes(&self) -> Vec<[String; 5]> {
         let query = AuditQuery { kinds: vec![AuditKind::PeerChanged], ..AuditQuery::default() };
         let records = AuditStore::records(&*self.store, &query, 0, 100).await.unwrap();
         let bodies = records.iter().map(|record| serde_json::from_str::<Value>(&record.body).unwrap());
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         bodies
-            .map(|body| [text(&body["peer"]), text(&body["change"]), text(&body["actor"]["name"])])
+            .map(|body| {
+                let actor = &body["actor"];
+                let all =
+                    [&body["peer"], &body["change"], &actor["name"], &actor["source"], &body["invited_by"]];
+                all.map(text)
+            })
             .collect()
     }
 
@@ -293,10 +299,14 @@ async fn xc_10_two_clusters_come_to_know_each_other_by_an_invitation() {
     assert_eq!((kept.created_by.as_str(), kept.refusals), ("admin", 0));
     assert_eq!(reason(hamburg.accept(&invited.token).await), ErrorReason::ResourceExists);
     assert_eq!(reason(berlin.invite("hamburg").await), ErrorReason::ResourceExists);
-    let told = |what: [&str; 3]| what.map(String::from);
-    let changes = [told(["hamburg", "invited", "admin"]), told(["hamburg", "let in by an invitation", ""])];
+    let told = |what: [&str; 5]| what.map(String::from);
+    let changes = [
+        told(["hamburg", "invited", "admin", "127.0.0.1", ""]),
+        told(["hamburg", "let in by an invitation", "", "127.0.0.1", "admin"]),
+    ];
     assert_eq!(berlin.changes().await, changes, "EV-1");
-    assert_eq!(hamburg.changes().await, [told(["berlin", "invitation accepted", "admin"])], "EV-1");
+    let accepted = told(["berlin", "invitation accepted", "admin", "127.0.0.1", ""]);
+    assert_eq!(hamburg.changes().await, [accepted], "EV-1");
     berlin.stop().await;
     hamburg.stop().await;
 }

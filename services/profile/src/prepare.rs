@@ -86,6 +86,8 @@ pub(crate) struct Outfit {
     pub(crate) worn: Worn,
     /// What the phone would wear after the logout.
     pub(crate) logout_configuration: EffectiveConfiguration,
+    /// Search spaces of the lines that it would wear and that have one.
+    pub(crate) line_search_spaces: Vec<(LineName, String)>,
 }
 
 impl Outfit {
@@ -149,7 +151,8 @@ impl Profile {
             let worn = put_on(&phone, model, Some(&user_id), profile, &records, &around)?;
             let logout_configuration = render_logout(&phone, model, records.logout(&phone), &around);
             let user = user.ok_or_else(|| user_not_found(&user_id))?;
-            Ok(Outfit { user, worn, logout_configuration })
+            let line_search_spaces = search_spaces(&worn.configuration, &around);
+            Ok(Outfit { user, worn, logout_configuration, line_search_spaces })
         });
         Ok(Prepared {
             owner_refusal: reserved(&phone, &user_id),
@@ -179,6 +182,11 @@ impl Profile {
         let around = self.around(&phone, &records, Some(&profile), parameters).await?;
         put_on(&phone, model, None, &profile, &records, &around)
     }
+}
+
+fn search_spaces(worn: &EffectiveConfiguration, around: &Around) -> Vec<(LineName, String)> {
+    let of = |line: &LineName| around.lines.get(line)?.calling_search_space.clone();
+    worn.lines().into_iter().filter_map(|line| of(&line).map(|space| (line, space))).collect()
 }
 
 /// What a profile comes to at a phone.

@@ -94,8 +94,10 @@ pub(crate) fn add_emcc(
 ) {
     let (config, store) = (&config.emcc, stores.database.clone());
     let (own, peers) = (cluster.clone(), peers.clone());
-    Trust::start(config, own, store.clone(), clock.clone(), Ids::new(), peers, tasks).add_to(api);
-    Emcc::start(config.clone(), cluster.clone(), store, others, clock.clone(), Ids::new(), tasks).add_to(api);
+    let trust = Trust::start(config, own, store.clone(), clock.clone(), Ids::new(), peers, tasks);
+    trust.add_to(api);
+    let time = (clock.clone(), Ids::new());
+    Emcc::start(config.clone(), cluster.clone(), store, others, &trust, time, tasks).add_to(api);
 }
 
 /// The session service, which asks the profile service what a phone wears, and the auth service whose a credential is.

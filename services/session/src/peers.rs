@@ -171,6 +171,24 @@ pub trait Peers: Send + Sync + 'static {
     /// The session that [`Peers::roam`] gave is not begun here: its other half ends.
     async fn abandon(&self, _session: &SessionId) {}
 
+    /// A session of a user of this cluster at another one's phone is brought up to date with his profile, in both. Whether
+    /// the phone wore something else before (DP-10).
+    ///
+    /// # Errors
+    /// There is no such session, or the other cluster does not answer.
+    async fn refresh_there(&self, session: &SessionId) -> Result<bool, Refusal> {
+        Err(crate::refusal::session_not_found(session.as_str()))
+    }
+
+    /// What the home of a user of another cluster renders for his session now; `None` where the session is none of such a
+    /// user's (DP-10).
+    ///
+    /// # Errors
+    /// His home refuses it, or does not answer.
+    async fn render_visit(&self, _session: &SessionId) -> Result<Option<Box<Prepared>>, Refusal> {
+        Ok(None)
+    }
+
     /// Whether the credential is the user's.
     ///
     /// # Errors

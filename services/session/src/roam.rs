@@ -9,7 +9,7 @@ use prost::Message;
 use roamline_domain::emcc::admission::home_policy;
 use roamline_domain::login::Rendering;
 use roamline_domain::parameters::{MultipleLogin, ServiceParameters};
-use roamline_domain::phone_state::Actor;
+use roamline_domain::phone_state::{Actor, Configuration};
 use roamline_domain::{PhoneName, SessionId};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -91,7 +91,7 @@ impl Core {
     ) -> Result<Answer<M>, Refusal> {
         let daily = self.daily.load_full();
         let Prepared { rendering, contact_centre, findings } = *roamed.prepared;
-        let rendering = Rendering { logout_configuration: logout.configuration, ..rendering };
+        let rendering = visiting_rendering(rendering, logout.configuration);
         let visiting = LoginFacts {
             prepared: Ok(Box::new(Prepared { rendering, contact_centre, findings })),
             policy: Arc::new(visiting_policy(ServiceParameters::clone(&facts.policy), roamed.at_most)),
@@ -143,6 +143,12 @@ impl Core {
         self.schedule_login(&base_device, daily.as_ref(), &policy).await;
         Ok(made)
     }
+}
+
+/// What a visiting half is dressed in: after it the phone wears what its own cluster says, and who else has the ACD line is
+/// for the home to judge (CC-7): a line of that number is another one here.
+pub(crate) fn visiting_rendering(rendering: Rendering, logout: Configuration) -> Rendering {
+    Rendering { logout_configuration: logout, acd_line: None, ..rendering }
 }
 
 /// The parameters that a visiting half is decided by: how often a user may be logged in is for his home to say (XC-5), and

@@ -16,7 +16,8 @@ Made from `proto/roamline/error/v1/reason.proto` by `cargo xtask gen`; do not ed
 
 A refusal is a gRPC status with a `google.rpc.ErrorInfo`. Its `reason` is a name below, its `domain` is `roamline`, its
 `metadata` carries the facts, and `emApiCode` among them the numeric code of the extension mobility API where there is
-one. *Retry* says whether the same request may succeed later without a change.
+one. *Retry* says whether the same request may succeed later without a change. No reason has the code 47 (a login by a
+directory number that several users have as their primary one): logins name users by their ids.
 
 | reason | gRPC code | EM API code | retry | meaning |
 | --- | --- | --- | --- | --- |

@@ -151,6 +151,10 @@ fn texts_of_every_resource_hold_their_limits() {
         bound("display_name", "", 0..=50, |n| {
             Resource::Line(Line { display_name: x(n), ..Line::new("2001".parse().unwrap()) })
         }),
+        bound("calling_search_space", "", 0..=50, |n| {
+            let space = Some(x(n));
+            Resource::Line(Line { calling_search_space: space, ..Line::new("2001".parse().unwrap()) })
+        }),
         bound("description", "", 0..=128, |n| {
             Resource::UserDeviceProfile(UserDeviceProfile { description: x(n), ..profile("p") })
         }),

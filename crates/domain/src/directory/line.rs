@@ -36,6 +36,9 @@ pub struct Line {
     /// Set for an intercom line: the only phone it is worn on (LL-9).
     #[serde(default)]
     pub intercom_phone: Option<PhoneName>,
+    /// Search space of calls from it at phones of other clusters (XC-7).
+    #[serde(default)]
+    pub calling_search_space: Option<String>,
 }
 
 impl Line {
@@ -48,6 +51,7 @@ impl Line {
             display_name: String::new(),
             presence_group: None,
             intercom_phone: None,
+            calling_search_space: None,
         }
     }
 }

@@ -85,6 +85,27 @@ pub fn to_end<'a>(
         .collect()
 }
 
+/// Which halves are held against the sessions of this cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Examine {
+    /// Those that were begun lately: who began them may have crashed before their session was there.
+    Since(Timestamp),
+    /// All, whatever was told of them (EMCC device maintenance).
+    All,
+}
+
+impl Examine {
+    /// Whether the half is one of them: live, and no longer on its way to be.
+    pub fn takes(self, half: &Half, now: Timestamp) -> bool {
+        let is_old_enough = half.is_live() && half.is_settled(now, GRACE);
+        is_old_enough
+            && match self {
+                Self::Since(oldest) => half.begun_at >= oldest,
+                Self::All => true,
+            }
+    }
+}
+
 /// Whether the time in a session id is now, as far as two clusters' clocks agree: an id that is older was used before,
 /// or is forgotten.
 pub fn is_timely(session: &SessionId, now: Timestamp) -> bool {
@@ -137,6 +158,16 @@ mod tests {
         assert_eq!(home.phone().unwrap().as_str(), "SEP02E3CC000003");
         let visiting = Half { side: Side::Visiting, base_device: None, ..home };
         assert_eq!(visiting.phone().unwrap().as_str(), "SEP000DEDAB3566");
+    }
+
+    #[test]
+    fn xc_4_halves_are_examined_while_they_are_new_and_all_of_them_at_maintenance() {
+        let now = at(1000);
+        for (begun, new) in [(985, false), (980, true), (900, true), (899, false), (0, false)] {
+            assert_eq!(Examine::Since(at(900)).takes(&half(1, begun, false), now), new, "{begun}");
+            assert_eq!(Examine::All.takes(&half(1, begun, false), now), begun <= 980, "{begun}");
+            assert!(!Examine::All.takes(&half(1, begun, true), now));
+        }
     }
 
     #[test]

@@ -220,6 +220,7 @@ pub fn line(number: &str) -> Resource {
         display_name: "Zoë".into(),
         presence_group: None,
         intercom_phone: None,
+        calling_search_space: None,
     })
 }
 

@@ -9,32 +9,18 @@ use roamline_proto::emcc::federation_administration_service_server::FederationAd
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_store::federation::{Changed, From, HalfQuery, Setting, SettingKind};
-use roamline_token::Caller;
 use tonic::{Request, Response, Status};
 
+use crate::audit::{By, Change};
 use crate::{Inner, convert, refusal};
 
 pub(crate) struct Handler(pub Arc<Inner>);
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// Who has changed something, and from where.
-struct By {
-    name: String,
-    from: String,
-}
-
-impl By {
-    fn of<T>(request: &Request<T>) -> Self {
-        let caller = Caller::of(request);
-        let from = caller.source.map(|source| source.ip().to_string()).unwrap_or_default();
-        Self { name: caller.name, from }
-    }
-}
-
 impl Handler {
     async fn changed(&self, cluster: &str, change: &'static str, by: &By) {
-        self.0.audit.changed(cluster, change, &by.name, &by.from).await;
+        self.0.audit.changed(Change::of(cluster, change), by).await;
     }
 }
 

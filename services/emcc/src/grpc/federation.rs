@@ -12,7 +12,8 @@ use roamline_proto::emcc::federation_service_server::FederationService;
 use roamline_proto::emcc::{
     Capability, FindHomeRequest, FindHomeResponse, GetUserFilterRequest, GetUserFilterResponse, HelloRequest,
     HelloResponse, ReconcileRequest, ReconcileResponse, RemoteLoginRequest, RemoteLoginResponse,
-    RemoteLogoutRequest, RemoteLogoutResponse, UserFilter,
+    RemoteLogoutRequest, RemoteLogoutResponse, RemoteRefreshRequest, RemoteRefreshResponse,
+    RemoteRenderRequest, RemoteRenderResponse, UserFilter,
 };
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
@@ -21,7 +22,7 @@ use tonic::{Request, Response, Status};
 
 use crate::audit::Refused;
 use crate::identity::Visitor;
-use crate::{Inner, refusal};
+use crate::{Inner, convert, refusal};
 
 /// Session ids in one request.
 const MOST_IDS: usize = 1000;
@@ -60,8 +61,9 @@ impl FederationService for Handler {
             let text = format!("we speak versions {OLDEST_VERSION} to {VERSION}");
             return Err(refuse(Refusal::new(ErrorReason::PeerVersionUnsupported, text)));
         }
-        let mut capabilities = vec![Capability::UserFilter.into()];
-        if self.0.recalled.load().parameters.security_mode == SecurityMode::Mixed {
+        let mut capabilities = vec![Capability::UserFilter.into(), Capability::Refresh.into()];
+        let recalled = self.0.recalled.load();
+        if recalled.parameters.security_mode == SecurityMode::Mixed {
             capabilities.push(Capability::SecurePhones.into());
         }
         let filter_etag = self.0.own_filter.load().as_ref().map(|own| own.etag.clone());
@@ -72,6 +74,7 @@ impl FederationService for Handler {
             capabilities,
             release: env!("CARGO_PKG_VERSION").into(),
             filter_etag: filter_etag.unwrap_or_default(),
+            region: Some(convert::region(&recalled.parameters)),
         }))
     }
 
@@ -124,6 +127,31 @@ impl FederationService for Handler {
         Ok(Response::new(RemoteLogoutResponse {}))
     }
 
+    async fn remote_refresh(
+        &self,
+        request: Request<RemoteRefreshRequest>,
+    ) -> Result<Response<RemoteRefreshResponse>, Status> {
+        let visitor = self.admit(&request, "RemoteRefresh")?;
+        let asked = Refused::of(&request, "RemoteRefresh");
+        let session = id(&request.get_ref().session_id)?;
+        let changed = self.0.refresh_here(&visitor.remote, &session).await;
+        let changed = changed.map_err(|refused| self.0.unless_theirs(asked, refused))?;
+        Ok(Response::new(RemoteRefreshResponse { changed }))
+    }
+
+    async fn remote_render(
+        &self,
+        request: Request<RemoteRenderRequest>,
+    ) -> Result<Response<RemoteRenderResponse>, Status> {
+        let visitor = self.admit(&request, "RemoteRender")?;
+        let asked = Refused::of(&request, "RemoteRender");
+        let request = request.into_inner();
+        let (session, phone) = (id(&request.session_id)?, request.phone.unwrap_or_default());
+        let prepared = Box::pin(self.0.render_anew(&visitor.remote, &session, &phone)).await;
+        let prepared = prepared.map_err(|refused| self.0.unless_theirs(asked, refused))?;
+        Ok(Response::new(RemoteRenderResponse { prepared: Some(prepared) }))
+    }
+
     async fn reconcile(
         &self,
         request: Request<ReconcileRequest>,
@@ -142,6 +170,14 @@ impl FederationService for Handler {
 }
 
 impl Inner {
+    /// The status of a refusal; that a peer reaches for a session that is not its own is told to the audit trail.
+    fn unless_theirs(&self, asked: Refused, refused: Refusal) -> Status {
+        match refused.reason {
+            ErrorReason::SessionNotFound => self.audit.refuse(asked, refused),
+            _ => refused.into(),
+        }
+    }
+
     /// A peer's half has ended: ours does, if it is a half of a session between the two. One that is not known is
     /// remembered, so that its login, which may still be on its way, is refused.
     async fn end_by_peer(
@@ -185,6 +221,11 @@ fn never_begun(session: SessionId, peer: &RemoteCluster, now: jiff::Timestamp) -
         ended_at: Some(now),
         told: true,
     })
+}
+
+fn id(text: &str) -> Result<SessionId, Refusal> {
+    let mut found = Violations::new();
+    found.take("session_id", text.parse()).ok_or_else(|| refusal::invalid(found))
 }
 
 fn ids(texts: &[String]) -> Result<Vec<SessionId>, Refusal> {

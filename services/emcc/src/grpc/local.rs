@@ -22,7 +22,7 @@ use roamline_proto::refusal::Refusal;
 use roamline_proto::session::roaming_session_service_client::RoamingSessionServiceClient;
 use roamline_proto::session::session_service_client::SessionServiceClient;
 use roamline_proto::session::{
-    Actor, BeginHomeHalfRequest, GetSessionRequest, LogoutReason, LogoutRequest, Session,
+    Actor, BeginHomeHalfRequest, GetSessionRequest, LogoutReason, LogoutRequest, RefreshHalfRequest, Session,
     TellRefusedLoginRequest, WatchSessionsRequest, WatchSessionsResponse, get_session_request,
     logout_request,
 };
@@ -148,6 +148,16 @@ impl Local {
         Ok(answer.map_err(|status| refused("session", &status))?.into_inner().session.unwrap_or_default())
     }
 
+    /// Brings a half up to date; whether its phone wore something else before.
+    pub(crate) async fn refresh_half(
+        &self,
+        message: RefreshHalfRequest,
+        time: Duration,
+    ) -> Result<bool, Refusal> {
+        let answer = self.roaming.clone().refresh_half(within(time, message)).await;
+        Ok(answer.map_err(|status| refused("session", &status))?.into_inner().changed)
+    }
+
     /// Tells the audit trail of a login that was refused. That it cannot be told changes nothing about the answer.
     pub(crate) async fn tell_refused(&self, phone: &str, user: &str, reason: ErrorReason, actor: Actor) {
         let message = TellRefusedLoginRequest {
@@ -177,9 +187,12 @@ impl Local {
         }
     }
 
+    pub(crate) async fn live(&self, session: &SessionId) -> Result<Option<Session>, Refusal> {
+        self.session(get_session_request::Target::SessionId(session.to_string())).await
+    }
+
     pub(crate) async fn is_live(&self, session: &SessionId) -> Result<bool, Refusal> {
-        let target = get_session_request::Target::SessionId(session.to_string());
-        Ok(self.session(target).await?.is_some())
+        Ok(self.live(session).await?.is_some())
     }
 
     /// The session on a phone.

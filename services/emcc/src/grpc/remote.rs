@@ -11,9 +11,11 @@ use roamline_domain::{ClusterId, SessionId};
 use roamline_proto::emcc::federation_service_client::FederationServiceClient;
 use roamline_proto::emcc::{
     Capability, FindHomeRequest, GetUserFilterRequest, HelloRequest, HelloResponse, ReconcileRequest,
-    RemoteLoginRequest, RemoteLoginResponse, RemoteLogoutRequest, UserFilter,
+    RemoteLoginRequest, RemoteLoginResponse, RemoteLogoutRequest, RemoteRefreshRequest, RemoteRenderRequest,
+    UserFilter, VisitingPhone,
 };
 use roamline_proto::error::ErrorReason;
+use roamline_proto::profile::PrepareLoginResponse;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{CallTls, Way};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -134,7 +136,7 @@ impl Remote {
             cluster_id: own.to_string(),
             version: VERSION,
             oldest_version: OLDEST_VERSION,
-            capabilities: vec![Capability::UserFilter.into()],
+            capabilities: vec![Capability::UserFilter.into(), Capability::Refresh.into()],
         };
         let mut client = self.client.clone();
         self.answer(within, client.hello(roamline_serve::within(within, message))).await
@@ -174,6 +176,27 @@ impl Remote {
         let mut client = self.client.clone();
         let message = RemoteLogoutRequest { session_ids: texts(sessions) };
         self.answer(within, client.remote_logout(roamline_serve::within(within, message))).await.map(|_| ())
+    }
+
+    /// Has it put on what a user of ours shall wear at its phone; whether that wore something else before.
+    pub(crate) async fn refresh(&self, session: &SessionId, within: Duration) -> Result<bool, Refusal> {
+        let mut client = self.client.clone();
+        let message = RemoteRefreshRequest { session_id: session.to_string() };
+        let call = client.remote_refresh(roamline_serve::within(within, message));
+        Ok(self.answer(within, call).await?.changed)
+    }
+
+    /// What a user of theirs shall wear at our phone.
+    pub(crate) async fn render(
+        &self,
+        session: &SessionId,
+        phone: VisitingPhone,
+        within: Duration,
+    ) -> Result<PrepareLoginResponse, Refusal> {
+        let mut client = self.client.clone();
+        let message = RemoteRenderRequest { session_id: session.to_string(), phone: Some(phone) };
+        let call = client.remote_render(roamline_serve::within(within, message));
+        Ok(self.answer(within, call).await?.prepared.unwrap_or_default())
     }
 
     /// Those of the sessions that it does not have.

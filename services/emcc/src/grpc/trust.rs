@@ -15,7 +15,7 @@ use roamline_serve::{Api, CertificateFacts, MAX_REQUEST_BYTES};
 use roamline_token::Caller;
 use tonic::{Request, Response, Status};
 
-use crate::audit::Refused;
+use crate::audit::{By, Refused};
 use crate::convert::timestamp;
 use crate::trust::{PeerState, Service, state_of};
 
@@ -37,7 +37,7 @@ impl TrustService for Administration {
         &self,
         request: Request<wire::CreateInvitationRequest>,
     ) -> Answer<wire::CreateInvitationResponse> {
-        let by = Caller::of(&request).name;
+        let by = By::of(&request);
         let given = request.into_inner();
         let valid_for = given.valid_for.map(|said| length(said).unwrap_or_default());
         let services = given.services.as_ref().map(services_from);
@@ -64,7 +64,7 @@ impl TrustService for Administration {
         &self,
         request: Request<wire::DeleteInvitationRequest>,
     ) -> Answer<wire::DeleteInvitationResponse> {
-        let by = Caller::of(&request).name;
+        let by = By::of(&request);
         self.0.take_back(&request.get_ref().id, &by).await?;
         Ok(Response::new(wire::DeleteInvitationResponse {}))
     }
@@ -73,7 +73,7 @@ impl TrustService for Administration {
         &self,
         request: Request<wire::AcceptInvitationRequest>,
     ) -> Answer<wire::AcceptInvitationResponse> {
-        let by = Caller::of(&request).name;
+        let by = By::of(&request);
         let given = request.into_inner();
         let services = given.services.as_ref().map(services_from);
         let accepted = Box::pin(self.0.accept(&given.token, services, &by)).await?;

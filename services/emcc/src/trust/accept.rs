@@ -13,6 +13,7 @@ use roamline_store::federation::{Changed, From, Setting};
 
 use super::invite::refused;
 use super::{Own, Service, bundle_invalid, judged, spiffe_of};
+use crate::audit::{By, Change};
 use crate::grpc::Exchange;
 use crate::refusal;
 
@@ -38,7 +39,7 @@ impl Service {
         &self,
         token: &str,
         services: Option<RemoteServices>,
-        by: &str,
+        by: &By,
     ) -> Result<Accepted, Refusal> {
         let token: InvitationToken = token.parse().map_err(|why: NotAnInvitation| {
             Refusal::new(ErrorReason::InvitationMalformed, why.to_string())
@@ -62,8 +63,8 @@ impl Service {
             self.kept().await?.vacant(&bundle.cluster, None)?;
         }
         self.kept().await?;
-        tracing::info!(cluster = %bundle.cluster, by, "the invitation of a cluster was accepted");
-        self.audit.changed(bundle.cluster.as_str(), "invitation accepted", by, "").await;
+        tracing::info!(cluster = %bundle.cluster, by = by.name, "the invitation of a cluster was accepted");
+        self.audit.changed(Change::of(bundle.cluster.as_str(), "invitation accepted"), by).await;
         Ok(Accepted { bundle, certificate, authorities, own })
     }
 

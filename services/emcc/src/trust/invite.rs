@@ -15,7 +15,7 @@ use roamline_serve::inventory::INVITATIONS;
 use roamline_store::federation::{Changed, From, Setting, SettingKind};
 
 use super::{Kept, Own, Service, judged};
-use crate::audit::Refused;
+use crate::audit::{By, Change, Refused};
 use crate::refusal;
 
 /// Of an id that anybody may have sent, that many characters are kept.
@@ -56,7 +56,7 @@ impl Service {
         cluster: &str,
         valid_for: Option<Duration>,
         services: Option<RemoteServices>,
-        by: &str,
+        by: &By,
     ) -> Result<Invited, Refusal> {
         let invalid = |text: String| Refusal::new(ErrorReason::ClusterIdInvalid, text);
         let cluster: ClusterId = cluster.parse().map_err(|error| invalid(format!("{error}")))?;
@@ -77,7 +77,7 @@ impl Service {
             cluster,
             secret_hash: Invitation::hash_of(&secret),
             services: services.unwrap_or_else(|| kept.services()),
-            created_by: by.to_owned(),
+            created_by: by.name.clone(),
             created_at: now,
             expires_at: now.checked_add(valid_for).map_err(|_| fault())?,
             used: None,
@@ -88,8 +88,8 @@ impl Service {
         if let Changed::Moved(_) = made.map_err(|error| refusal::store(&error))? {
             return Err(fault());
         }
-        tracing::info!(invitation = invitation.id, cluster = %invitation.cluster, by, "a cluster was invited");
-        self.audit.changed(invitation.cluster.as_str(), "invited", by, "").await;
+        tracing::info!(invitation = invitation.id, cluster = %invitation.cluster, by = by.name, "a cluster was invited");
+        self.audit.changed(Change::of(invitation.cluster.as_str(), "invited"), by).await;
         let token = InvitationToken {
             id: invitation.id.clone(),
             secret,
@@ -110,12 +110,12 @@ impl Service {
     }
 
     /// Takes one back.
-    pub(crate) async fn take_back(&self, id: &str, by: &str) -> Result<(), Refusal> {
+    pub(crate) async fn take_back(&self, id: &str, by: &By) -> Result<(), Refusal> {
         let removed = self.store.remove_setting(SettingKind::Invitation, id, From::Something).await;
         match removed.map_err(|error| refusal::store(&error))? {
             Changed::Made(_) => {
-                tracing::info!(invitation = id, by, "an invitation was taken back");
-                self.audit.changed("", "invitation taken back", by, "").await;
+                tracing::info!(invitation = id, by = by.name, "an invitation was taken back");
+                self.audit.changed(Change::of("", "invitation taken back"), by).await;
                 Ok(())
             }
             Changed::Moved(_) => {
@@ -154,11 +154,16 @@ impl Service {
         let done = self.let_in(id, secret, &bundle, from).await;
         let shown: String = id.chars().take(32).collect();
         let cluster = &bundle.cluster;
+        let done = done.map(|(own, invited_by)| {
+            let change = Change::of(cluster.as_str(), "let in by an invitation");
+            (own, change.invited_by(invited_by))
+        });
         match &done {
-            Ok(_) => {
+            Ok((_, change)) => {
                 INVITATIONS.add(1, &[("result", "OK")]);
                 tracing::info!(invitation = shown, %cluster, from, "a cluster came with an invitation and was let in");
-                self.audit.changed(cluster.as_str(), "let in by an invitation", "", from).await;
+                let by = By { name: String::new(), from: from.to_owned() };
+                self.audit.changed(change.clone(), &by).await;
             }
             Err(refused) => {
                 let reason = Refusal::reason_name(refused.reason);
@@ -168,16 +173,17 @@ impl Service {
                 tracing::warn!(invitation = shown, %cluster, from, reason, "a cluster came with an invitation and was refused");
             }
         }
-        done
+        done.map(|(own, _)| own)
     }
 
+    /// Who we are, and who has invited him.
     async fn let_in(
         &self,
         id: &str,
         secret: &[u8],
         bundle: &TrustBundle,
         from: &str,
-    ) -> Result<Own, Refusal> {
+    ) -> Result<(Own, String), Refusal> {
         let (kept, now, claim) = (self.kept().await?, self.clock.now(), bundle.claim());
         let known = kept.invitations().find(|(invitation, _)| invitation.id == id);
         let (invitation, version) = known.ok_or_else(|| refused(&InvitationRefused::Wrong))?;
@@ -202,14 +208,14 @@ impl Service {
                 return Err(refused(&InvitationRefused::Used));
             }
         } else if kept.remotes().any(|(known, _)| known.cluster == bundle.cluster) {
-            return Ok(own);
+            return Ok((own, invitation.created_by.clone()));
         }
         let made = self.store.set_setting(Setting::RemoteCluster(remote), From::Nothing).await;
         if let Changed::Moved(_) = made.map_err(|error| refusal::store(&error))? {
             self.kept().await?.vacant(&bundle.cluster, None)?;
         }
         self.kept().await?;
-        Ok(own)
+        Ok((own, invitation.created_by.clone()))
     }
 
     /// Notes that somebody was refused; of two at once, one may be left out.

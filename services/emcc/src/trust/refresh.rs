@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::accept::{ANSWER_WITHIN, CONNECT_WITHIN};
 use super::{Heard, Own, Service, bundle_invalid, judged};
+use crate::audit::{By, Change};
 use crate::grpc::Exchange;
 use crate::refusal;
 
@@ -125,7 +126,8 @@ impl Service {
         made.map_err(|error| refusal::store(&error))?;
         self.kept().await?;
         tracing::info!(cluster = %remote.cluster, authorities = after.len(), covered, "a cluster has another trust bundle");
-        self.audit.changed(remote.cluster.as_str(), "other authorities", "", "").await;
+        let change = Change::of(remote.cluster.as_str(), "other authorities");
+        self.audit.changed(change, &By::default()).await;
         Ok(Refreshed { remote: changed, changed: true })
     }
 }

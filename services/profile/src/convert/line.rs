@@ -5,7 +5,7 @@ use roamline_domain::directory::Line;
 use roamline_proto::profile as wire;
 
 use super::enums::{Twin, value};
-use super::{optional, text};
+use super::{given, optional, text};
 
 /// Reads a line.
 ///
@@ -25,6 +25,7 @@ pub(crate) fn parse_line(from: &wire::Line) -> Result<Line, Violations> {
             display_name: from.display_name.clone(),
             presence_group,
             intercom_phone,
+            calling_search_space: given(&from.calling_search_space),
         }),
         None => Err(found),
     }
@@ -39,6 +40,7 @@ pub(crate) fn line(from: &Line, etag: String) -> wire::Line {
         display_name: from.display_name.clone(),
         presence_group: text(from.presence_group.as_ref()),
         intercom_default_phone: text(from.intercom_phone.as_ref()),
+        calling_search_space: from.calling_search_space.clone().unwrap_or_default(),
         etag,
     }
 }

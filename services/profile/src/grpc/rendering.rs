@@ -61,10 +61,12 @@ impl RenderingService for Profile {
             Err(refused) => Err(refused),
         };
         answer(prepared.map(|prepared| {
-            let space = prepared.outfit.as_ref().ok().map(|outfit| &outfit.worn.profile);
-            let space = space.and_then(|profile| profile.cross_cluster_calling_search_space.clone());
+            let outfit = prepared.outfit.as_ref().ok();
+            let space = outfit.and_then(|it| it.worn.profile.cross_cluster_calling_search_space.clone());
+            let of_lines = outfit.into_iter().flat_map(|it| it.line_search_spaces.clone());
             wire::PrepareRoamingResponse {
                 cross_cluster_calling_search_space: space.unwrap_or_default(),
+                line_calling_search_spaces: of_lines.map(|(line, space)| (line.to_string(), space)).collect(),
                 prepared: Some(prepared_login(prepared, false, "")),
             }
         }))
@@ -174,8 +176,8 @@ fn prepared_login(prepared: Prepared, as_bytes: bool, known: &str) -> wire::Prep
 
 fn dressed(answer: wire::PrepareLoginResponse, outfit: Outfit, as_bytes: bool) -> wire::PrepareLoginResponse {
     let primary = outfit.primary_extension();
-    let Outfit { user, worn: Worn { profile, configuration: worn, findings: found }, logout_configuration } =
-        outfit;
+    let Outfit { user, worn, logout_configuration, .. } = outfit;
+    let Worn { profile, configuration: worn, findings: found } = worn;
     let (found, broken) = match found {
         Ok(found) => (found, None),
         Err(broken) => (Vec::new(), Some(broken)),

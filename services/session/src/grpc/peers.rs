@@ -15,7 +15,7 @@ use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, RecordNam
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::emcc::roaming_service_client::RoamingServiceClient;
-use roamline_proto::emcc::{AbandonRequest, RoamRequest};
+use roamline_proto::emcc::{AbandonRequest, RefreshThereRequest, RenderVisitRequest, RoamRequest};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::length;
 use roamline_proto::profile::line_service_client::LineServiceClient;
@@ -36,9 +36,9 @@ use roamline_token::Bearer;
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::convert;
 use crate::peers::{LoginFacts, LoginPlace, LogoutFacts, Peers, Prepared, RoamAsk, Roamed};
 use crate::team::Teams;
+use crate::{convert, refusal};
 
 /// How long the directory may take.
 const DIRECTORY_DEADLINE: Duration = Duration::from_secs(2);
@@ -235,6 +235,24 @@ impl Peers for GrpcPeers {
         }
     }
 
+    async fn refresh_there(&self, session: &SessionId) -> Result<bool, Refusal> {
+        let Some(mut client) = self.roaming.clone() else {
+            return Err(refusal::session_not_found(session.as_str()));
+        };
+        let message = RefreshThereRequest { session_id: session.to_string() };
+        let answer = client.refresh_there(within(CREDENTIAL_DEADLINE, message)).await;
+        Ok(answer.map_err(|status| refused("emcc", &status))?.into_inner().changed)
+    }
+
+    async fn render_visit(&self, session: &SessionId) -> Result<Option<Box<Prepared>>, Refusal> {
+        let Some(mut client) = self.roaming.clone() else { return Ok(None) };
+        let message = RenderVisitRequest { session_id: session.to_string() };
+        let answer = client.render_visit(within(CREDENTIAL_DEADLINE, message)).await;
+        let answer = answer.map_err(|status| refused("emcc", &status))?.into_inner();
+        let found = answer.found.then(|| prepared(answer.prepared.unwrap_or_default()).map(Box::new));
+        found.transpose()
+    }
+
     async fn verify(&self, user_id: &str, credential: Credential, at: &LoginPlace) -> Result<(), Refusal> {
         let message = VerifyCredentialRequest {
             name: user_id.to_owned(),
@@ -309,7 +327,7 @@ pub(super) fn login_facts(
     })
 }
 
-fn prepared(answer: PrepareLoginResponse) -> Result<Prepared, Refusal> {
+pub(super) fn prepared(answer: PrepareLoginResponse) -> Result<Prepared, Refusal> {
     let (change, lines) = match &answer.configuration {
         Some(message) => (message.change(), convert::worn_lines(message)),
         None => (answer.change(), answer.lines.iter().filter_map(|line| line.parse().ok()).collect()),

@@ -8,11 +8,12 @@ use roamline_proto::refusal::Refusal;
 use roamline_proto::session as wire;
 use roamline_proto::session::roaming_session_service_server::RoamingSessionService;
 use roamline_proto::session::{
-    BeginHomeHalfRequest, BeginHomeHalfResponse, TellRefusedLoginRequest, TellRefusedLoginResponse,
+    BeginHomeHalfRequest, BeginHomeHalfResponse, RefreshHalfRequest, RefreshHalfResponse,
+    TellRefusedLoginRequest, TellRefusedLoginResponse,
 };
 use tonic::{Request, Response, Status};
 
-use super::peers::login_facts;
+use super::peers::{login_facts, prepared};
 use crate::convert::control;
 use crate::refused::What;
 use crate::roam::HomeHalf;
@@ -29,6 +30,22 @@ impl RoamingSessionService for Handler {
         let half = home_half(request.into_inner())?;
         let made = self.0.begin_home_half(half, convert::login_response).await?;
         Ok(Response::new(BeginHomeHalfResponse { session: made.session, findings: made.findings }))
+    }
+
+    async fn refresh_half(
+        &self,
+        request: Request<RefreshHalfRequest>,
+    ) -> Result<Response<RefreshHalfResponse>, Status> {
+        let request = request.into_inner();
+        let mut found = Violations::new();
+        let session = found.take("session_id", request.session_id.parse());
+        let session = session.ok_or_else(|| refusal::invalid(found))?;
+        let actor = request.actor.map(actor_of).unwrap_or_default();
+        let changed = match request.prepared {
+            Some(given) => self.0.refresh_home_half(session, prepared(given)?.rendering, actor).await?,
+            None => self.0.refresh_visiting_half(session, actor).await?,
+        };
+        Ok(Response::new(RefreshHalfResponse { changed }))
     }
 
     async fn tell_refused_login(
@@ -59,12 +76,7 @@ fn home_half(request: BeginHomeHalfRequest) -> Result<HomeHalf, Refusal> {
     let parameters = prepared.service_parameters.as_ref();
     let inter_cluster_time = length(parameters.and_then(|all| all.inter_cluster_maximum_login_time));
     let policy = Arc::new(convert::policy(parameters.unwrap_or(&Default::default())));
-    let actor = request.actor.map(actor_of).unwrap_or_else(|| Actor {
-        name: String::new(),
-        source: String::new(),
-        application: String::new(),
-        trace_id: String::new(),
-    });
+    let actor = request.actor.map(actor_of).unwrap_or_default();
     Ok(HomeHalf {
         session,
         base_device,
