@@ -75,7 +75,8 @@ impl Inner {
         let device = self.begin(&asked, peer, &recalled).await?;
         let done = Box::pin(self.begin_session(&asked, peer, &recalled, (device, pool), roaming)).await;
         if done.is_err() {
-            self.end_half(&asked.session, true).await?;
+            // The session may have begun, and the answer that says so may be lost.
+            self.note_failure(self.end_both(&asked.session).await);
         }
         done
     }

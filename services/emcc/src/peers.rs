@@ -155,7 +155,11 @@ impl Inner {
             });
             (remote.cluster.clone(), peer)
         });
-        self.peers.store(Arc::new(peers.collect()));
+        let peers: Peers = peers.collect();
+        for gone in before.keys().filter(|cluster| !peers.contains_key(*cluster)) {
+            PEER_UP.forget(&[("cluster", gone.as_str())]);
+        }
+        self.peers.store(Arc::new(peers));
     }
 
     /// The peer of that id.
@@ -172,7 +176,9 @@ impl Inner {
         let said = self.hello(peer).await;
         let (now, took) = (self.clock.now(), begun.elapsed());
         let labels = [("cluster", peer.remote.cluster.as_str())];
-        PEER_UP.set_for(i64::from(said.is_ok()), &labels);
+        if self.peer(&peer.remote.cluster).is_some() {
+            PEER_UP.set_for(i64::from(said.is_ok()), &labels);
+        }
         match said {
             Ok((hello, version)) => {
                 PEER_ROUND_TRIP.record(took.as_secs_f64(), &labels);

@@ -32,6 +32,8 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last: Option<Instant> = None;
+    // Halves that were begun before it have been examined. At the start none has been.
+    let mut examined_until = Timestamp::MIN;
     loop {
         ticks.tick().await;
         let every = inner.recalled.load().parameters.reconcile_interval;
@@ -43,8 +45,12 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
         };
         if due {
             last = Some(Instant::now());
-            let oldest = inner.clock.now().checked_sub(GRACE + every * 3).unwrap_or(Timestamp::MIN);
-            inner.note_failure(inner.examine(Examine::Since(oldest)).await);
+            let now = inner.clock.now();
+            let examined = inner.examine(Examine::Since(examined_until)).await;
+            if examined.is_ok() {
+                examined_until = now.checked_sub(GRACE * 2).unwrap_or(Timestamp::MIN);
+            }
+            inner.note_failure(examined);
             inner.note_failure(inner.forget().await);
         }
         // One that is slow keeps no other waiting.
@@ -70,7 +76,15 @@ pub(crate) async fn maintain(inner: &Arc<Inner>) {
 }
 
 impl Inner {
-    fn note_failure(&self, done: Result<(), Refusal>) {
+    /// Ends a session and its half here, which the peer need not be told of. The half goes last, so that it is found
+    /// again where a step fails; a session that began in between goes after it.
+    pub(crate) async fn end_both(&self, session: &SessionId) -> Result<(), Refusal> {
+        self.local.end(session).await?;
+        self.end_half(session, true).await?;
+        self.local.end(session).await
+    }
+
+    pub(crate) fn note_failure(&self, done: Result<(), Refusal>) {
         if let Err(refused) = done {
             tracing::debug!(reason = refused.message, "halves could not be compared");
         }
@@ -103,8 +117,7 @@ impl Inner {
             let unknown = link.reconcile(&ids, ANSWER_WITHIN).await?;
             for half in to_end(&page, &unknown, self.clock.now(), GRACE) {
                 tracing::info!(session = %half.session, peer = %cluster, "a half that the peer does not have is ended");
-                self.end_half(&half.session, true).await?;
-                self.local.end(&half.session).await?;
+                self.end_both(&half.session).await?;
             }
             match ids.last() {
                 Some(last) if ids.len() == limit as usize => after = Some(last.clone()),

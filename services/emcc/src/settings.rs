@@ -18,10 +18,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{Inner, refusal};
 
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// How long the services that are asked may take to begin before it is said that they do not answer.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What was read.
 #[derive(Debug, Default)]
 pub(crate) struct Recalled {
+    /// Whether anything was read yet.
+    pub is_read: bool,
     pub remotes: BTreeMap<ClusterId, (RemoteCluster, u64)>,
     pub geolocations: BTreeMap<RecordName, (Geolocation, u64)>,
     pub filters: BTreeMap<RecordName, (GeolocationFilter, u64)>,
@@ -33,6 +37,11 @@ pub(crate) struct Recalled {
 }
 
 impl Recalled {
+    /// Whether that cluster is not known any more.
+    pub(crate) fn is_without(&self, cluster: &ClusterId) -> bool {
+        self.is_read && !self.remotes.contains_key(cluster)
+    }
+
     /// The cluster whose certificate names it so.
     pub(crate) fn by_spiffe(&self, id: &str) -> Option<&RemoteCluster> {
         self.remotes.values().map(|(remote, _)| remote).find(|remote| remote.spiffe_id == id)
@@ -69,14 +78,22 @@ impl Recalled {
 pub(crate) async fn run(inner: &Arc<Inner>) {
     let mut ticks = interval(READ_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut read_at = Instant::now();
+    let begun_at = Instant::now();
+    let (mut read_at, mut was_read) = (begun_at, false);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = inner.changed.notified() => {}
         }
         match inner.recall().await {
-            Ok(()) => read_at = Instant::now(),
+            Ok(()) => (read_at, was_read) = (Instant::now(), true),
+            // At the start the others may be a moment later.
+            Err(refused) if !was_read && begun_at.elapsed() < PATIENCE => {
+                tracing::debug!(
+                    reason = refused.message,
+                    "the settings of the federation cannot be read yet"
+                );
+            }
             Err(refused) => {
                 tracing::warn!(
                     reason = refused.message,
@@ -95,6 +112,7 @@ impl Inner {
         let before = self.recalled.load();
         let (parameters, pools) = tokio::join!(self.local.service_parameters(), self.local.device_pools());
         let mut recalled = Recalled {
+            is_read: true,
             inter_cluster_time: match &parameters {
                 Ok(parameters) => {
                     let time = parameters.inter_cluster_maximum_login_time;

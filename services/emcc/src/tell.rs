@@ -71,7 +71,7 @@ impl Inner {
         }
         match self.peer(&cluster) {
             // Nobody is left to be told.
-            None if !self.recalled.load().remotes.contains_key(&cluster) => {}
+            None if self.recalled.load().is_without(&cluster) => {}
             None => return Ok(false),
             Some(peer) => {
                 let Ok(link) = peer.callable() else { return Ok(false) };

@@ -21,6 +21,7 @@ use roamline_domain::emcc::remote::{RemoteCluster, RemoteServices};
 use roamline_domain::emcc::trust::{TrustBundle, certificates_in};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_serve::inventory::TRUST_NOT_AFTER;
 use roamline_serve::{Api, CallTls, CertificateFacts, Clock, Ids, PeerIdentity, PeerTrust, Tasks};
 use roamline_store::FederationStore;
 use roamline_store::federation::{Setting, StoredSetting};
@@ -179,7 +180,12 @@ impl Service {
         for id in self.peers.obey(own.collect()) {
             self.say(&id, format!("the authorities of {id} cannot be used: it is not believed"));
         }
-        self.remotes.store(Arc::new(remotes));
+        let before = self.remotes.swap(Arc::new(remotes));
+        for (gone, _) in
+            before.iter().filter(|(known, _)| kept.remotes().all(|(one, _)| one.cluster != known.cluster))
+        {
+            TRUST_NOT_AFTER.forget(&[("cluster", gone.cluster.as_str())]);
+        }
         Ok(kept)
     }
 

@@ -307,8 +307,7 @@ impl Inner {
                 return Ok(());
             }
             for half in page {
-                self.end_half(&half.session, true).await?;
-                self.local.end(&half.session).await?;
+                self.end_both(&half.session).await?;
             }
         }
     }

@@ -18,6 +18,7 @@ use roamline_proto::emcc::{
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::PeerIdentity;
+use roamline_store::federation::Begun;
 use tonic::{Request, Response, Status};
 
 use crate::audit::Refused;
@@ -201,7 +202,11 @@ impl Inner {
             None if is_timely(session, self.clock.now()) => {
                 let now = self.clock.now();
                 let Some(half) = never_begun(session.clone(), peer, now) else { return Ok(()) };
-                self.store.begin_half(half, None).await.map(|_| ()).map_err(store)
+                match self.store.begin_half(half, None).await.map_err(store)? {
+                    // Its login came in between.
+                    Begun::Known(known) if known.peer == peer.cluster => self.end_both(session).await,
+                    _ => Ok(()),
+                }
             }
             None => Ok(()),
         }

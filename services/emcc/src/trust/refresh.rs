@@ -10,7 +10,7 @@ use roamline_domain::emcc::trust::{believed, certificates_in, pem_of};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::{Expected, PeerDial, is_signed_by};
-use roamline_store::federation::{From, Setting};
+use roamline_store::federation::{Changed, From, Setting};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::accept::{ANSWER_WITHIN, CONNECT_WITHIN};
@@ -123,8 +123,11 @@ impl Service {
         // Where somebody else was quicker, the next look finds what he has made of it.
         let made =
             self.store.set_setting(Setting::RemoteCluster(changed.clone()), From::Version(version)).await;
-        made.map_err(|error| refusal::store(&error))?;
+        let made = made.map_err(|error| refusal::store(&error))?;
         self.kept().await?;
+        if matches!(made, Changed::Moved(_)) {
+            return Ok(Refreshed { remote: remote.clone(), changed: false });
+        }
         tracing::info!(cluster = %remote.cluster, authorities = after.len(), covered, "a cluster has another trust bundle");
         let change = Change::of(remote.cluster.as_str(), "other authorities");
         self.audit.changed(change, &By::default()).await;

@@ -59,8 +59,7 @@ impl Service {
 
     /// Warns of everything that expires soon, or has.
     pub(crate) async fn warn_of_all(&self) {
-        let remotes = self.remotes.load_full();
-        if remotes.is_empty() && self.config.address.is_empty() {
+        if self.remotes.load().is_empty() && self.config.address.is_empty() {
             return;
         }
         match self.own().await {
@@ -70,7 +69,7 @@ impl Service {
             }
             Err(refused) => self.say("our certificates", refused.message),
         }
-        for (remote, _) in remotes.iter() {
+        for (remote, _) in self.remotes.load_full().iter() {
             let state = self.state_of(remote);
             measure(&remote.cluster, &state.authorities);
             let text = [state.heard.problem, state.warning].into_iter().find(|text| !text.is_empty());
