@@ -120,7 +120,8 @@ async fn ev_2_a_rolling_upgrade_loses_no_login_and_no_event() {
     let mut client = SessionServiceClient::new(with(&session, &admin));
     let watch = Watch::open(&mut client.clone(), "").await;
     let (clients, last) = ([client.clone()], user(AGENTS));
-    let follower = tokio::spawn(async move { follow(&clients, watch, &last).await });
+    let mut followers = tokio::task::JoinSet::new();
+    followers.spawn(async move { follow(&clients, watch, &last).await });
 
     let seen = Seen::default();
     let agents = join_all((0..AGENTS).map(|n| agent(n, auth.clone(), session.clone(), &seen)));
@@ -146,7 +147,7 @@ async fn ev_2_a_rolling_upgrade_loses_no_login_and_no_event() {
     let found: BTreeSet<_> = live(&mut client).await.into_iter().map(|session| session.session_id).collect();
     assert_eq!(found, stayed, "who was logged in is");
     client.login(login(&user(AGENTS), &phone_name(AGENTS))).await.unwrap();
-    let (told, breaks) = timeout(WITHIN, follower).await.expect("the watch ends").unwrap();
+    let (told, breaks) = timeout(WITHIN, followers.join_all()).await.expect("the watch ends").remove(0);
     let made: Vec<_> = made.into_iter().flatten().collect();
     let ended = made.iter().filter(|id| !stayed.contains(*id)).map(|id| (false, id.clone()));
     let expected: BTreeSet<_> = made.iter().map(|id| (true, id.clone())).chain(ended).collect();
