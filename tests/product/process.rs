@@ -33,7 +33,12 @@ fn binaries() -> &'static Path {
 }
 
 fn command(name: &str, home: &Path) -> Command {
-    let mut command = Command::new(binaries().join(name));
+    program(&binaries().join(name), home)
+}
+
+/// A program of the product, of whichever release, in an environment without settings of whoever runs the tests.
+pub(crate) fn program(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("ROAMLINE_") {
             command.env_remove(key);

@@ -72,7 +72,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    async fn open(client: &mut Sessions, resume_token: &str) -> Self {
+    pub(crate) async fn open(client: &mut Sessions, resume_token: &str) -> Self {
         let request = WatchSessionsRequest { resume_token: resume_token.into(), ..Default::default() };
         let stream = client.watch_sessions(request).await.expect("a watch").into_inner();
         Self { stream, resume_token: resume_token.into() }
@@ -368,7 +368,11 @@ async fn li_11_a_rolling_restart_loses_and_doubles_nothing_and_a_watch_that_resu
 
 /// Follows all logins (`true`) and logouts until the login of `last`, on one server after the other; and how often it went
 /// on somewhere else.
-async fn follow(clients: &[Sessions], mut watch: Watch, last: &str) -> (Vec<(bool, String)>, usize) {
+pub(crate) async fn follow(
+    clients: &[Sessions],
+    mut watch: Watch,
+    last: &str,
+) -> (Vec<(bool, String)>, usize) {
     let (mut seen, mut breaks) = (Vec::new(), 0);
     loop {
         match watch.try_next().await {

@@ -25,7 +25,7 @@ use crate::redis::starter::Redis;
 use crate::serve_role::{Apart, Authority, Running};
 
 /// Agents who log in and out.
-const AGENTS: u32 = 8;
+pub(crate) const AGENTS: u32 = 8;
 /// Rounds of one agent between two refreshes of his token.
 const REFRESH_EVERY: u64 = 5;
 /// How a client waits before it tries again: twice as long each time.
@@ -35,17 +35,17 @@ const TRIES: u32 = 60;
 
 /// What the agents have seen.
 #[derive(Default)]
-struct Seen {
-    requests: AtomicU64,
-    retried: AtomicU64,
+pub(crate) struct Seen {
+    pub(crate) requests: AtomicU64,
+    pub(crate) retried: AtomicU64,
     rounds: AtomicU64,
     slowest_ms: AtomicU64,
-    stop: AtomicBool,
+    pub(crate) stop: AtomicBool,
 }
 
 impl Seen {
     /// Waits until the agents have made so many rounds more.
-    async fn rounds_more(&self, number: u64) {
+    pub(crate) async fn rounds_more(&self, number: u64) {
         let until = self.rounds.load(Ordering::Relaxed) + number;
         let began = Instant::now();
         let mut pace = interval(Duration::from_millis(20));
@@ -93,12 +93,13 @@ fn is_unavailable(status: &Status) -> bool {
             && Refusal::from_status(status).is_none())
 }
 
-fn with(channel: &Channel, token: &str) -> Link {
+pub(crate) fn with(channel: &Channel, token: &str) -> Link {
     InterceptedService::new(channel.clone(), Bearer::token(token))
 }
 
-/// An agent who logs in and out by his token, and refreshes it, until it is over.
-async fn agent(n: u32, auth: Channel, session: Channel, seen: &Seen) {
+/// An agent who logs in and out by his token, and refreshes it, until it is over. He stays logged in then; the ids of his
+/// sessions.
+pub(crate) async fn agent(n: u32, auth: Channel, session: Channel, seen: &Seen) -> Vec<String> {
     let nobody = AuthServiceClient::new(auth);
     let signed_in = seen.call("a sign-in", async || {
         let request = SignInRequest { name: user(n), credential: pin(&format!("1000{n}")) };
@@ -106,12 +107,17 @@ async fn agent(n: u32, auth: Channel, session: Channel, seen: &Seen) {
     });
     let signed_in = signed_in.await.unwrap();
     let (mut access, mut refresh) = (signed_in.access_token, signed_in.refresh_token);
-    let mut round = 0_u64;
-    while !seen.stop.load(Ordering::Relaxed) {
+    let (mut round, mut made) = (0_u64, Vec::new());
+    loop {
         round += 1;
         let client = SessionServiceClient::new(with(&session, &access));
         let request = LoginRequest { request_id: format!("{n}-{round}"), ..login(&user(n), &phone_name(n)) };
-        seen.call("a login", async || client.clone().login(request.clone()).await).await.unwrap();
+        let answer =
+            seen.call("a login", async || client.clone().login(request.clone()).await).await.unwrap();
+        made.push(answer.session.unwrap().session_id);
+        if seen.stop.load(Ordering::Relaxed) {
+            return made;
+        }
         let out = seen.call("a logout", async || client.clone().logout(logout(&phone_name(n))).await).await;
         // One that was made and whose answer was lost is made.
         out.map(drop).or_else(|status| if has_ended(&status) { Ok(()) } else { Err(status) }).unwrap();
@@ -247,7 +253,7 @@ async fn nobody_fails_while_keys_certificates_and_the_auth_service_are_replaced(
 
 impl Apart {
     /// The administrator's token.
-    async fn administrator(&self, auth: &Channel) -> String {
+    pub(crate) async fn administrator(&self, auth: &Channel) -> String {
         let file = std::fs::read_to_string(self.site.data().join("admin.toml")).unwrap();
         let secret = file.lines().find_map(|line| line.strip_prefix("password = ")).unwrap();
         let request = SignInRequest { name: "admin".into(), credential: password(secret.trim_matches('"')) };

@@ -31,7 +31,7 @@ const LOGIN: [&str; 6] = ["login", "me", "--phone", PHONE, "--secret-file", "-"]
 const SECRET: &str = "s3cret-of-services-that-is-long-enough";
 
 /// An address that nobody else uses, known before anybody listens there.
-fn address(redis: &Redis) -> SocketAddr {
+pub(crate) fn address(redis: &Redis) -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(17_400);
     format!("{}:{}", redis.host(), NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
 }
@@ -40,7 +40,7 @@ fn address(redis: &Redis) -> SocketAddr {
 pub(crate) struct Apart {
     pub(crate) site: Site,
     pub(crate) environment: Vec<(&'static str, String)>,
-    cluster: &'static str,
+    pub(crate) cluster: &'static str,
     pub(crate) auth: SocketAddr,
     pub(crate) profile: SocketAddr,
     pub(crate) sessions: [SocketAddr; 2],
@@ -124,7 +124,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts it; its ports answer when this returns.
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let said = lines(child.stderr.take().unwrap());
         let out = lines(child.stdout.take().unwrap());
@@ -322,14 +322,21 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), folder, host: apart.auth.ip() }
     }
 
+    /// The files of a certificate of that id: `tls.crt`, `tls.key`, and `ca.crt`.
+    pub(crate) fn issue(&self, id: &str) -> [(&'static str, String); 3] {
+        let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
+        params.subject_alt_names = vec![SanType::IpAddress(self.host), SanType::URI(id.try_into().unwrap())];
+        let authority = std::fs::read_to_string(self.folder.join("ca.crt")).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        [("tls.crt", certificate), ("tls.key", key.serialize_pem()), ("ca.crt", authority)]
+    }
+
     /// What a process is told that has the certificate of that id.
     pub(crate) fn give(&self, name: &str) -> Vec<(&'static str, String)> {
-        let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
-        let id = format!("spiffe://example.org/{name}");
-        params.subject_alt_names = vec![SanType::IpAddress(self.host), SanType::URI(id.try_into().unwrap())];
         let file = |ending: &str| self.folder.join(format!("{name}.{ending}")).to_str().unwrap().to_owned();
-        std::fs::write(file("crt"), params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
-        std::fs::write(file("key"), key.serialize_pem()).unwrap();
+        let [(_, certificate), (_, key), _] = self.issue(&format!("spiffe://example.org/{name}"));
+        std::fs::write(file("crt"), certificate).unwrap();
+        std::fs::write(file("key"), key).unwrap();
         let ca = self.folder.join("ca.crt").to_str().unwrap().to_owned();
         vec![
             ("SERVER__TLS__CERTIFICATE_FILE", file("crt")),

@@ -1,9 +1,10 @@
 //! `cargo xtask chart`: the chart is linted and rendered with every example for old and new Kubernetes; what comes out is
 //! held against the schemas of Kubernetes and of custom resources, against security checks, against the contract and
-//! against the schema of the configuration. Each validator is first given something that it must refuse, so that one which
+//! against the schema of the configuration; the recipe of the image and the files for compose are read, too. Each validator is first given something that it must refuse, so that one which
 //! sees nothing is not taken for one that found nothing.
 
 mod alerts;
+mod compose;
 mod configuration;
 mod dashboards;
 mod inventory;
@@ -86,8 +87,9 @@ pub(crate) fn run(workspace: &Workspace, tools: &ChartTools) -> Result<()> {
     let refused = refused::check(&chart)?;
     let recipe = workspace.root.join("deploy/Dockerfile");
     done("hadolint", chart.hadolint().arg(recipe))?;
+    let composed = compose::check(workspace, &chart)?;
     println!(
-        "    {} examples for Kubernetes {}, {refused} refused, {queries} queries, {} files",
+        "    {} examples for Kubernetes {}, {refused} refused, {queries} queries, {} files; {composed} for compose",
         examples.len(),
         KUBERNETES.join(", "),
         all.len()

@@ -1,16 +1,18 @@
-//! The chores of the project: `cargo xtask test`, `layers`, `deny`, `advisories`, `gen`, `check`, `chart`,
-//! `baseline`. Each prints what it does and ends with a status other than 0 when something is wrong.
+//! The chores of the project: `cargo xtask test`, `layers`, `deny`, `advisories`, `gen`, `check`, `chart`, `image`,
+//! `upgrade`, `baseline`. Each prints what it does and ends with a status other than 0 when something is wrong.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod baseline;
 mod chart;
 mod deny;
+mod image;
 mod layers;
 mod prerequisites;
 mod reference;
 mod step;
 mod test;
+mod upgrade;
 mod workspace;
 
 use std::process::ExitCode;
@@ -30,7 +32,7 @@ struct Cli {
 enum Chore {
     /// Install or name what the tests need, then run everything that a change must pass
     Test {
-        /// Give property tests their long runs
+        /// Give property tests their long runs, and upgrade from the last release
         #[arg(long)]
         full: bool,
     },
@@ -46,6 +48,14 @@ enum Chore {
     Check,
     /// Render the chart for old and new Kubernetes, and see that all of it is valid, safe, and what the server takes
     Chart,
+    /// Build the image, look at what is in it, and sign an agent in from inside it; needs root, for chroot and mounts
+    Image {
+        /// Take the programs that the last run has built
+        #[arg(long)]
+        ready: bool,
+    },
+    /// Upgrade a running suite from the last release, built from its tag, to this build
+    Upgrade,
     /// Accept today's protos as what `buf breaking` compares with
     Baseline,
 }
@@ -60,6 +70,11 @@ fn main() -> ExitCode {
         Chore::Gen => reference::write(&workspace),
         Chore::Check => reference::check(&workspace),
         Chore::Chart => chart::run(&workspace, &prerequisites::chart::install(&workspace)?),
+        Chore::Image { ready } => {
+            prerequisites::image()?;
+            image::run(&workspace, ready)
+        }
+        Chore::Upgrade => upgrade::run(&workspace),
         Chore::Baseline => baseline::write(&workspace),
     });
     match done {

@@ -211,6 +211,26 @@ fn redis(server: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What builds and starts the image. Only root may go into a root of another's.
+pub(crate) fn image() -> Result<()> {
+    if !is_root() {
+        bail!("the image is tried in a root of its own, and only root may go there: be root");
+    }
+    let present = || {
+        succeeds(Command::new("buildah").arg("--version"))
+            && succeeds(Command::new("openssl").arg("version"))
+            && succeeds(Command::new("unshare").arg("--version"))
+    };
+    if present() {
+        return Ok(());
+    }
+    apt(&["buildah", "openssl", "util-linux"], "buildah, openssl or unshare is missing")?;
+    if !present() {
+        bail!("the packages buildah, openssl and util-linux are installed, but not all of them run");
+    }
+    Ok(())
+}
+
 /// The shell with which tests change a file behind the server's back.
 fn sqlite() -> Result<()> {
     let present = || succeeds(Command::new("sqlite3").arg("-version"));

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{chart, deny, layers, prerequisites, reference};
+use crate::{chart, deny, layers, prerequisites, reference, upgrade};
 
 /// The file that `buf breaking` compares with, below `proto/`.
 pub(crate) const BASELINE: &str = "baseline.binpb";
@@ -46,6 +46,9 @@ pub(crate) fn run(workspace: &Workspace, full: bool) -> Result<()> {
         test.args(["test", "--workspace"]);
         if full {
             test.env(FULL, "1");
+            if let Some(previous) = upgrade::previous(workspace)? {
+                test.env(upgrade::PREVIOUS, previous);
+            }
         }
         step::run(&mut test)
     })?;

