@@ -15,6 +15,7 @@ use tonic::codegen::Bytes;
 
 use super::metrics::Samples;
 use super::{Check, clocks, ending};
+use crate::clock;
 use crate::exit::Failure;
 
 /// How long a page may take.
@@ -31,12 +32,16 @@ pub(crate) type Page = Result<(u16, String), String>;
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) address: String,
+    /// When it had told the time.
+    pub(crate) asked_at: Timestamp,
     /// By path.
     pub(crate) pages: BTreeMap<&'static str, Page>,
 }
 
 /// The pages of every admin port.
-pub(crate) const PAGES: [&str; 4] = ["/livez", "/readyz", "/about", "/metrics"];
+pub(crate) const PAGES: [&str; 4] = ["/livez", "/readyz", ABOUT, "/metrics"];
+/// What it is, and its clock.
+const ABOUT: &str = "/about";
 
 /// What stands at `/about`.
 #[derive(Debug, Deserialize)]
@@ -86,7 +91,7 @@ pub(crate) async fn ask_all(addresses: &[String]) -> Result<Vec<Process>, Failur
     let mut processes = Vec::with_capacity(addresses.len());
     for address in addresses {
         let address = address.trim_end_matches('/').to_owned();
-        let mut pages = BTreeMap::new();
+        let (mut pages, mut asked_at) = (BTreeMap::new(), clock::now());
         for path in PAGES {
             let wrong = || {
                 Failure::usage(format!(
@@ -98,12 +103,15 @@ pub(crate) async fn ask_all(addresses: &[String]) -> Result<Vec<Process>, Failur
                 return Err(wrong());
             }
             let page = tokio::time::timeout(WITHIN, page(&client, uri)).await;
+            if path == ABOUT {
+                asked_at = clock::now();
+            }
             pages.insert(
                 path,
                 page.unwrap_or_else(|_| Err(format!("no answer within {} s", WITHIN.as_secs()))),
             );
         }
-        processes.push(Process { address, pages });
+        processes.push(Process { address, asked_at, pages });
     }
     Ok(processes)
 }
@@ -144,7 +152,7 @@ pub(super) fn checks(processes: &[Process], now: Timestamp) -> Vec<Check> {
 
 impl Process {
     fn about(&self) -> Option<About> {
-        let (_, text) = self.pages.get("/about")?.as_ref().ok()?;
+        let (_, text) = self.pages.get(ABOUT)?.as_ref().ok()?;
         serde_json::from_str(text).ok()
     }
 
@@ -152,23 +160,41 @@ impl Process {
         let place =
             about.map_or_else(|| self.address.clone(), |about| format!("{} {}", about.service, self.address));
         let mut checks = self.life(&place);
-        let Some(about) = about else {
-            if self.pages.get("/livez").is_some_and(Result::is_ok) {
-                let found = "it has not begun, so it does not say what it is";
-                let todo = "mend what it is not ready for, and ask again";
-                checks.push(Check::not_checked("redis", &place, found, todo));
-            }
+        if !self.pages.get("/livez").is_some_and(Result::is_ok) {
             return checks;
-        };
-        checks.push(clocks(&place, about.now, now, SignedDuration::ZERO));
-        let Store { place: database, schema, is_embedded } = &about.store;
-        let kind = if *is_embedded { "embedded, one process alone" } else { "shared" };
-        checks.push(Check::ok("store", &place, format!("{database}, {kind}, tables at {schema}")));
-        checks.extend(about.sessions.as_ref().map(|live| redis(&place, live)));
-        if let Some(Ok((200, text))) = self.pages.get("/metrics") {
-            checks.extend(measured(&place, &Samples::read(text), now));
+        }
+        checks.extend(match about {
+            Some(about) => self.told(&place, about),
+            None => vec![self.untold(&place)],
+        });
+        match self.pages.get("/metrics") {
+            Some(Ok((200, text))) => checks.extend(measured(&place, &Samples::read(text), now)),
+            _ => {
+                let (found, todo) = ("its /metrics cannot be read", "its log says why");
+                checks.push(Check::not_checked("certificate", &place, found, todo));
+            }
         }
         checks
+    }
+
+    /// What it says that it is.
+    fn told(&self, place: &str, about: &About) -> Vec<Check> {
+        let Store { place: database, schema, is_embedded } = &about.store;
+        let kind = if *is_embedded { "embedded, one process alone" } else { "shared" };
+        let store = format!("{database}, {kind}, made for tables at {schema}");
+        let own =
+            [clocks(place, about.now, self.asked_at, SignedDuration::ZERO), Check::ok("store", place, store)];
+        own.into_iter().chain(about.sessions.as_ref().map(|live| redis(place, live))).collect()
+    }
+
+    /// Why it does not say what it is.
+    fn untold(&self, place: &str) -> Check {
+        if matches!(self.pages.get("/readyz"), Some(Ok((200, _)))) {
+            let todo = "use the roamctl of its release";
+            return Check::not_checked("redis", place, "its /about cannot be read", todo);
+        }
+        let found = "it has not begun, so it does not say what it is";
+        Check::not_checked("redis", place, found, "mend what it is not ready for, and ask again")
     }
 
     /// Whether it is alive and ready.
@@ -359,12 +385,21 @@ mod tests {
             ("/livez", page(200, "ok\n")),
             ("/readyz", page(503, "session store: it is read-only\nstarting\n")),
         ];
-        let process = Process { address: "http://a".into(), pages: pages.into_iter().collect() };
+        let process = Process {
+            address: "http://a".into(),
+            asked_at: Timestamp::UNIX_EPOCH,
+            pages: pages.into_iter().collect(),
+        };
         let checks = process.checks(None, Timestamp::UNIX_EPOCH);
         let said: Vec<_> = checks.iter().map(|check| (check.what, check.state)).collect();
         assert_eq!(
             said,
-            [("redis", State::Failed), ("process", State::Failed), ("redis", State::NotChecked)]
+            [
+                ("redis", State::Failed),
+                ("process", State::Failed),
+                ("redis", State::NotChecked),
+                ("certificate", State::NotChecked)
+            ]
         );
     }
 

@@ -15,6 +15,9 @@
 {{- if and .podMonitor.enabled .serviceMonitor.enabled -}}
 {{- fail "monitoring.podMonitor and monitoring.serviceMonitor are both enabled: everything would be counted twice" -}}
 {{- end -}}
+{{- if and $values.networkPolicy.enabled (not $values.networkPolicy.monitoring) (or .podMonitor.enabled .serviceMonitor.enabled) -}}
+{{- fail "networkPolicy.monitoring is empty, and a monitor is enabled: name who may reach the admin ports, as in from of a NetworkPolicy" -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $facts := include "roamline.components" . | fromYaml -}}
 {{- include "roamline.check.component" (include "roamline.component" (dict "root" $ "name" $name) | fromYaml) -}}

@@ -133,5 +133,6 @@ dict root, name
 {{- $server := .component.config.server -}}
 {{- $drain := include "roamline.seconds" (dict "key" "config.server.drain_for" "text" $server.drain_for) | int64 -}}
 {{- $grace := include "roamline.seconds" (dict "key" "config.server.grace_for" "text" $server.grace_for) | int64 -}}
-{{- add $drain $grace 5 -}}
+{{- /* The grace is given to calls and then to tasks; a second each for what is cut then, and 4 s for what telemetry still has. */ -}}
+{{- add $drain (mul 2 $grace) 8 -}}
 {{- end -}}

@@ -4,6 +4,8 @@
 [{{- range $index, $item := . }}{{ if $index }}, {{ end }}{{ include "roamline.toml.value" $item }}{{ end -}}]
 {{- else if or (kindIs "float64" .) (kindIs "int64" .) (kindIs "int" .) -}}
 {{- if eq (float64 (int64 .)) (float64 .) -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
+{{- else if kindIs "map" . -}}
+{ {{- $more := false }}{{ range $key, $value := . }}{{ if not (kindIs "invalid" $value) }}{{ if $more }}, {{ end }}{{ $more = true }}{{ include "roamline.toml.key" $key }} = {{ include "roamline.toml.value" $value }}{{ end }}{{ end -}} }
 {{- else -}}
 {{- toJson . -}}
 {{- end -}}

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use super::{Chart, answer, said};
 
 /// Settings over an example, and what is said of them.
-const REFUSED: [(&str, &[&str], &str); 27] = [
+const REFUSED: [(&str, &[&str], &str); 28] = [
     ("quickstart", &["replica=3"], "replica"),
     ("quickstart", &["components.session.replica=3"], "replica"),
     ("quickstart", &["components.sesion.replicas=3"], "sesion"),
@@ -32,6 +32,7 @@ const REFUSED: [(&str, &[&str], &str); 27] = [
     ("quickstart", &["defaults.serviceAccount.create=false"], "serviceAccount.name is not set"),
     ("production", &["defaults.autoscaling.maxReplicas=1"], "more than maxReplicas"),
     ("production", &["monitoring.serviceMonitor.enabled=true"], "counted twice"),
+    ("federated", &["networkPolicy.monitoring=null"], "networkPolicy.monitoring is empty"),
     ("gateway-api", &["gatewayApi.httpRoute.hostnames={grpc.roamline.example.org}"], "host of its own"),
     ("gateway-api", &["tls.clients.certificates=required"], "shows the services no certificate"),
 ];
