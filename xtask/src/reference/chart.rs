@@ -271,6 +271,7 @@ mod tests {
             "properties": { "store": { "$ref": "#/$defs/Store" }, "log": { "$ref": "#/$defs/Log" } },
             "$defs": {
                 "Log": { "type": "object", "default": { "a": 1 }, "properties": { "level": { "default": "info" } } },
+                "IntrospectionConfig": { "properties": { "client_id": {}, "client_secret": {} } },
                 "Store": { "type": "object", "properties": { "url": {}, "max_connections": {} } },
             }
         })
