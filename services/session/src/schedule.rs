@@ -81,8 +81,9 @@ impl Core {
     ) {
         let Some(daily) = self.daily.load_full() else { return };
         let heard = self.parameters.load();
-        let times = |of: &ServiceParameters| (of.daily_logout_times.clone(), of.time_zone.clone());
-        if before.is_some_and(|before| Arc::ptr_eq(before, &daily)) && times(policy) == times(&heard) {
+        let is_decided_by_these =
+            policy.daily_logout_times == heard.daily_logout_times && policy.time_zone == heard.time_zone;
+        if is_decided_by_these && before.is_some_and(|before| Arc::ptr_eq(before, &daily)) {
             return;
         }
         if let Err(refused) = self.schedule(phone.clone(), &daily).await {

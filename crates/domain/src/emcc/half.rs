@@ -88,7 +88,7 @@ pub fn to_end<'a>(
 /// Which halves are held against the sessions of this cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Examine {
-    /// Those that were begun lately: who began them may have crashed before their session was there.
+    /// Those that were begun since then: who began them may have crashed before their session was there.
     Since(Timestamp),
     /// All, whatever was told of them (EMCC device maintenance).
     All,
