@@ -1,6 +1,6 @@
-//! How changes are sent. Where nothing is demanded of replicas, each goes at once on the common connection. Else those
-//! that wait at the same time go together, with one `WAIT` behind them on the same connection, and so one wait for the
-//! replicas.
+//! How changes are sent: those that wait at the same time go together, in the order in which they came, and the next
+//! ones when these are answered. A change that comes alone goes at once. Where replicas must have them, one `WAIT` stands
+//! behind them on the same connection, and so all wait for the replicas once.
 
 use std::sync::Arc;
 
@@ -26,11 +26,9 @@ pub(crate) struct Job {
 }
 
 /// Who sends changes.
-pub(crate) enum Writer {
-    /// At once.
-    Fast(Arc<Links>),
-    /// With others.
-    Durable(mpsc::Sender<Job>),
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    is_durable: bool,
 }
 
 /// Fewer replicas have it than must.
@@ -43,33 +41,21 @@ struct TooFewReplicas {
 
 impl Writer {
     pub(crate) fn start(links: Arc<Links>, durability: Durability, tasks: &mut JoinSet<()>) -> Self {
-        if durability.replicas == 0 {
-            return Writer::Fast(links);
-        }
         let (jobs, queue) = mpsc::channel(QUEUE);
         tasks.spawn(run(links, durability, queue));
-        Writer::Durable(jobs)
+        Self { jobs, is_durable: durability.replicas > 0 }
     }
 
     pub(crate) fn is_durable(&self) -> bool {
-        matches!(self, Writer::Durable(_))
+        self.is_durable
     }
 
     /// Calls a script that changes something, and waits until its change is acknowledged.
     pub(crate) async fn call(&self, cmd: Cmd) -> Answer {
-        match self {
-            Writer::Fast(links) => {
-                let link = links.up().await?;
-                let answer = link.call(&cmd).await;
-                judge(&link, answer)
-            }
-            Writer::Durable(jobs) => {
-                let ended = || unavailable("the store is being closed");
-                let (answer, answered) = oneshot::channel();
-                jobs.send(Job { cmd, answer }).await.map_err(|_| ended())?;
-                answered.await.map_err(|_| ended())?
-            }
-        }
+        let ended = || unavailable("the store is being closed");
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { cmd, answer }).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
     }
 }
 
@@ -92,13 +78,15 @@ fn judge(link: &Link, answer: Result<Value, RedisError>) -> Answer {
 async fn run(links: Arc<Links>, durability: Durability, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        // Nobody learns what came of a change whose caller has gone away: it is not begun.
+        jobs.retain(|job| !job.answer.is_closed());
         let (cmds, waiting): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.cmd, job.answer)).unzip();
         let answers = match links.up().await {
             Ok(link) => send(&link, durability, &cmds).await,
             Err(error) => cmds.iter().map(|_| Err(copy(&error))).collect(),
         };
         for (waiting, answer) in waiting.into_iter().zip(answers) {
-            // Nobody waits where the caller has gone away.
+            // The caller may have gone away meanwhile.
             let _ = waiting.send(answer);
         }
     }
@@ -156,11 +144,14 @@ async fn pass(
     for cmd in cmds {
         pipeline.add_command(cmd.clone());
     }
-    let wait = u64::try_from(durability.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
-    pipeline.cmd("WAIT").arg(durability.replicas).arg(wait);
+    let waits = durability.replicas > 0;
+    if waits {
+        let wait = u64::try_from(durability.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
+        pipeline.cmd("WAIT").arg(durability.replicas).arg(wait);
+    }
     let count = pipeline.len();
     let mut answers = link.writes().send_packed_commands(&pipeline, 0, count).await?;
-    let have = match answers.pop() {
+    let have = match waits.then(|| answers.pop()).flatten() {
         Some(Value::Int(have)) => u32::try_from(have).unwrap_or_default(),
         _ => 0,
     };
