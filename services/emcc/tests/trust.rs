@@ -465,20 +465,20 @@ async fn xc_10_a_peer_cannot_come_as_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn xc_10_what_expires_is_warned_of() {
-    // 1_800_000_000 is 2027-01-15.
+    // 1_800_000_000 is 2027-01-15. No other test has this cluster: instruments are one for the whole process.
     let a = Authority::new("CA of berlin", None);
-    let b = Authority::new("CA of hamburg", Some((2027, 2, 1)));
-    let (berlin, hamburg) = (Cluster::start("berlin", &a).await, Cluster::start("hamburg", &b).await);
-    hamburg.accept(&berlin.invite("hamburg").await.unwrap().token).await.unwrap();
+    let b = Authority::new("CA of wismar", Some((2027, 2, 1)));
+    let (berlin, wismar) = (Cluster::start("berlin", &a).await, Cluster::start("wismar", &b).await);
+    wismar.accept(&berlin.invite("wismar").await.unwrap().token).await.unwrap();
     assert_eq!(berlin.trust().await.peers[0].warning, "");
     berlin.later(4 * 86_400);
-    hamburg.later(4 * 86_400);
+    wismar.later(4 * 86_400);
     let soon = "expires at 2027-02-01T00:00:00Z";
     assert_eq!(berlin.trust().await.peers[0].warning, format!("the last of its authorities {soon}"));
-    assert_eq!(hamburg.trust().await.warning, format!("the last of our authorities {soon}"));
-    berlin.refresh("hamburg").await.unwrap();
+    assert_eq!(wismar.trust().await.warning, format!("the last of our authorities {soon}"));
+    berlin.refresh("wismar").await.unwrap();
     let metrics = roamline_serve::metrics::text().unwrap();
-    let line = "roamline_emcc_trust_not_after_seconds{cluster=\"hamburg\"} 1801440000";
+    let line = "roamline_emcc_trust_not_after_seconds{cluster=\"wismar\"} 1801440000";
     assert!(metrics.contains(line), "{metrics}");
     assert!(metrics.contains("roamline_emcc_invitations_total{result=\"OK\"}"), "{metrics}");
     berlin.later(18 * 86_400);
@@ -486,7 +486,7 @@ async fn xc_10_what_expires_is_warned_of() {
     assert_eq!(berlin.trust().await.peers[0].warning, over);
     assert_eq!(reason(berlin.refresh("kiel").await), ErrorReason::ResourceNotFound);
     berlin.stop().await;
-    hamburg.stop().await;
+    wismar.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
