@@ -6,9 +6,11 @@ use roamline_proto::auth::{
 };
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::{
-    AgentSettings, DeviceSettings, LineControl, MultipleLoginBehavior, ProfileLine, ServiceParameters,
-    UserDeviceProfile, resource,
+    AgentSettings, DeviceSettings, LineControl, MultipleLoginBehavior, OffHookPolicy, OwnerPolicy, Phone,
+    ProfileLine, ServiceParameters, UserDeviceProfile, phone, resource,
 };
+use roamline_proto::session::phone_link_service_client::PhoneLinkServiceClient;
+use roamline_proto::session::{HookState, ReportPhoneRequest, WatchPhoneRequest};
 
 use crate::world::{World, pin, reason, until};
 
@@ -115,6 +117,60 @@ async fn xc_5_multiple_login_behaviour_holds_across_clusters() {
         halves.is_empty() && held == 0 && berlin.live().await.len() == 1
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn li_10_a_phone_that_refuses_an_agent_leaves_his_session_elsewhere_alone() {
+    let world = World::of(&["berlin", "paris", "rome"]).await;
+    let (berlin, paris, rome) = (&world["berlin"], &world["paris"], &world["rome"]);
+    let auto = ServiceParameters {
+        multiple_login_behavior: MultipleLoginBehavior::AutoLogout.into(),
+        ..ServiceParameters::default()
+    };
+    berlin.apply(vec![resource::Kind::ServiceParameters(auto)]).await;
+    let kept = |n, phone: Phone| Phone {
+        name: paris.phone(n),
+        model: "8851".into(),
+        extension_mobility_enabled: true,
+        logout_profile: Some(phone::LogoutProfile::SharedLogoutProfile(1)),
+        ..phone
+    };
+    let reserved = Phone {
+        owner_user_id: paris.user(1),
+        owner_policy: OwnerPolicy::OwnerOnly.into(),
+        ..Phone::default()
+    };
+    let quiet = Phone { off_hook_policy: OffHookPolicy::Refuse.into(), ..Phone::default() };
+    paris
+        .apply([(1, reserved), (3, quiet)].map(|(n, phone)| resource::Kind::Phone(kept(n, phone))).into())
+        .await;
+    let lifted = ReportPhoneRequest {
+        phone: paris.phone(3),
+        hook_state: HookState::OffHook.into(),
+        ..Default::default()
+    };
+    let mut phones = PhoneLinkServiceClient::new(paris.link());
+    let linked = phones.watch_phone(WatchPhoneRequest { phone: paris.phone(3) }).await.unwrap();
+    linked.into_inner().message().await.unwrap().expect("the phone is linked");
+    phones.report_phone(lifted).await.unwrap();
+    paris.login(&paris.user(0), &paris.phone(0)).await.unwrap();
+
+    let session = rome.login(&berlin.user(0), &rome.phone(0)).await.unwrap().session.unwrap();
+    let wrong = Some(Credential { kind: Some(credential::Kind::Pin("99999".into())) });
+    for (phone, expected) in
+        [(0, ErrorReason::PhoneOccupied), (1, ErrorReason::PhoneReserved), (3, ErrorReason::PhoneOffHook)]
+    {
+        // His home comes first (LI-2).
+        let guess = paris.login_with(&berlin.user(0), &paris.phone(phone), wrong.clone()).await.unwrap_err();
+        assert_eq!(reason(&guess).0, ErrorReason::CredentialRefused);
+        let refused = paris.login(&berlin.user(0), &paris.phone(phone)).await.unwrap_err();
+        assert_eq!(reason(&refused).0, expected);
+    }
+    assert!(paris.halves().await.0.is_empty());
+    let (halves, held) = berlin.halves().await;
+    assert_eq!((halves.len(), held), (1, 1));
+    assert_eq!(rome.live().await[0].session_id, session.session_id);
+    assert_eq!(berlin.live().await[0].session_id, session.session_id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -148,7 +148,7 @@ pub fn decide_login(
     now: Timestamp,
 ) -> Result<Login, LoginRefusal> {
     let expires_at = expiry(request, policy, now)?;
-    let displaced = refuse_occupied(held, request, policy)?;
+    let displaced = refuse_occupied(&held.phone, &request.user, request.take_over, policy)?;
     let leaving = refuse_elsewhere(held, request, policy)?;
     refuse_shared_line(held, request, &leaving)?;
 
@@ -204,6 +204,27 @@ pub fn decide_login(
     Ok(Login { states, events, session, ended, busy })
 }
 
+/// What speaks against a login at the phone itself, whatever the user would wear there. For who must know it before the
+/// rendering is there: [`decide_login`] refuses the same.
+///
+/// # Errors
+/// The phone is occupied (SP-13, LO-4), or an agent at work would have to go (CC-9).
+pub fn refuse_at_phone(
+    phone: &PhoneState,
+    user: &UserId,
+    take_over: bool,
+    policy: &ServiceParameters,
+    now: Timestamp,
+) -> Result<(), LoginRefusal> {
+    let Some(reason) = refuse_occupied(phone, user, take_over, policy)? else { return Ok(()) };
+    let logout = Logout { reason, wears: None, actor: Actor::default() };
+    let requested = Requested { logout, insistence: Insistence::None, phone_epoch: None };
+    match decide_requested(phone, requested, policy, now) {
+        Err(LogoutRefused::AgentBusy(busy)) => Err(busy.into()),
+        _ => Ok(()),
+    }
+}
+
 /// When the login ends by itself: after what was asked for, never later than the user may stay (SP-1, SP-2, SP-20).
 fn expiry(
     request: &LoginRequest,
@@ -221,28 +242,29 @@ fn expiry(
 
 /// The reason with which the phone's present user goes, if there is one (SP-13).
 fn refuse_occupied(
-    held: &Held,
-    request: &LoginRequest,
+    phone: &PhoneState,
+    user: &UserId,
+    take_over: bool,
     policy: &ServiceParameters,
 ) -> Result<Option<LogoutReason>, LoginRefusal> {
-    let Some(present) = &held.phone.session else { return Ok(None) };
-    if present.user == request.user {
+    let Some(present) = &phone.session else { return Ok(None) };
+    if present.user == *user {
         return Ok(Some(LogoutReason::User));
     }
     if present.pending_logout.is_some() {
-        let (phone, user) = (held.phone.phone.clone(), present.user.clone());
+        let (phone, user) = (phone.phone.clone(), present.user.clone());
         return Err(LoginRefusal::LogoutPending { phone, user });
     }
     let taken_over = match policy.occupied_phone {
         OccupiedPhone::Refuse => false,
-        OccupiedPhone::OnRequest => request.take_over,
+        OccupiedPhone::OnRequest => take_over,
         OccupiedPhone::Always => true,
     };
     if taken_over {
         return Ok(Some(LogoutReason::NextUser));
     }
     Err(LoginRefusal::PhoneOccupied {
-        phone: held.phone.phone.clone(),
+        phone: phone.phone.clone(),
         user: present.user.clone(),
         on_request: policy.occupied_phone == OccupiedPhone::OnRequest,
     })

@@ -297,6 +297,33 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What is refused of the phone alone is what the decision refuses, and no more.
+    #[test]
+    fn li_10_a_phone_refuses_beforehand_what_the_decision_refuses(
+        policy in any_policy(),
+        guard in prop::sample::select(vec![AgentStateGuard::Allow, AgentStateGuard::Warn, AgentStateGuard::Block]),
+        here in prop::option::of(7u8..9),
+        talks: bool,
+        leaves: bool,
+        take_over: bool,
+    ) {
+        let policy = ServiceParameters { agent_state_guard: guard, ..policy };
+        let mut phone = here.map_or_else(|| empty(HERE), |n| logged_in(HERE, &format!("agent{n}"), None));
+        if let (Some(n), true) = (here, talks) {
+            let user = format!("agent{n}").parse().unwrap();
+            phone = phone.with_agent_state(&user, crate::phone_state::AgentState::Talking).unwrap();
+        }
+        if let (Some(session), true) = (phone.session.as_mut(), leaves) {
+            let reason = LogoutReason::MaximumTime;
+            session.pending_logout = Some(crate::deadline::PendingLogout { reason, due_at: at(-1), until: at(3_600) });
+        }
+        let request = LoginRequest { take_over, ..request("agent7") };
+        let beforehand = refuse_at_phone(&phone, &request.user, take_over, &policy, at(0));
+        prop_assert_eq!(decide_login(&held(phone, vec![]), &request, &policy, at(0)).map(|_| ()), beforehand);
+    }
+}
+
 #[test]
 fn lo_4_a_phone_whose_logout_waits_takes_its_own_user_and_nobody_else() {
     let mut phone = logged_in(HERE, "agent8", Some(at(-1)));

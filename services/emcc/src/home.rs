@@ -35,7 +35,7 @@ struct Asked {
 }
 
 impl Inner {
-    /// Logs a user of this cluster in at a phone of a peer's. What is refused leaves nothing behind (LI-10), and is told
+    /// Logs a user of this cluster in at a phone of a peer's, or only proves him where the phone will refuse him. What is refused leaves nothing behind (LI-10), and is told
     /// to the audit trail (EV-1).
     pub(crate) async fn remote_login(
         &self,
@@ -71,7 +71,12 @@ impl Inner {
         }
         let place = asked.visiting.geolocation.as_ref().map(convert::place);
         let pool = recalled.roaming_pool(place.as_ref());
-        let roaming = self.authenticate(&asked, pool).await?;
+        let mut roaming = self.authenticate(&asked, pool).await?;
+        if asked.request.prove_only {
+            let refused = roaming.prepared.as_mut().and_then(|prepared| prepared.refusal.take());
+            return refused
+                .map_or_else(|| Ok(RemoteLoginResponse::default()), |r| Err(convert::deferred(&r)));
+        }
         let device = self.begin(&asked, peer, &recalled).await?;
         let done = Box::pin(self.begin_session(&asked, peer, &recalled, (device, pool), roaming)).await;
         if done.is_err() {

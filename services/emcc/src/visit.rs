@@ -43,11 +43,17 @@ impl Inner {
             tracing::error!(%user, ?homes, "several clusters say that they are home to the user: none is asked");
             return Ok(RoamResponse::default());
         };
-        match self.visit_home(home, &phone, &user, &visiting, &request).await {
+        let message = self.question(home, &user, visiting, request);
+        let done = if message.prove_only {
+            let proven = home.callable()?.login(message, self.config.login_within()).await;
+            proven.map(|_| RoamResponse { found: true, ..RoamResponse::default() }).map_err(as_told_here)
+        } else {
+            Box::pin(self.begin_visit(home, (&phone, &user), message, &recalled)).await
+        };
+        match done {
             // The filter was wrong: he is at home nowhere.
             Err(refused) if refused.reason == ErrorReason::UserNotAtHome => Ok(RoamResponse::default()),
-            Err(refused) => Err(refused),
-            Ok((session, answer)) => self.accept(home, session, &phone, &user, answer, &recalled).await,
+            done => done,
         }
     }
 
@@ -75,19 +81,39 @@ impl Inner {
         })
     }
 
-    /// Asks one home, after the half was written down. What the home did is not known where it does not answer: it is
-    /// told that the session has ended, before or after.
-    async fn visit_home(
+    /// What the home is asked, under a new session id.
+    fn question(
         &self,
         home: &Peer,
-        phone: &PhoneName,
         user: &UserId,
-        visiting: &VisitingPhone,
-        request: &RoamRequest,
-    ) -> Result<(SessionId, RemoteLoginResponse), Refusal> {
+        visiting: VisitingPhone,
+        request: RoamRequest,
+    ) -> RemoteLoginRequest {
+        RemoteLoginRequest {
+            visiting_cluster: self.cluster.to_string(),
+            session_id: self.ids.session_id(self.clock.now()).to_string(),
+            user_id: user.to_string(),
+            credential: request.credential,
+            profile: request.profile,
+            duration: request.duration,
+            phone: Some(visiting),
+            version: home.health().version,
+            source_address: request.source_address,
+            prove_only: request.prove_only,
+        }
+    }
+
+    /// Asks one home, after the half was written down. What the home did is not known where it does not answer: it is
+    /// told that the session has ended, before or after.
+    async fn begin_visit(
+        &self,
+        home: &Peer,
+        (phone, user): (&PhoneName, &UserId),
+        message: RemoteLoginRequest,
+        recalled: &Recalled,
+    ) -> Result<RoamResponse, Refusal> {
         let link = home.callable()?;
-        let now = self.clock.now();
-        let session: SessionId = self.ids.session_id(now).parse().map_err(|error| {
+        let session: SessionId = message.session_id.parse().map_err(|error| {
             tracing::error!(%error, "a session id could not be made");
             Refusal::new(ErrorReason::Internal, "a session id could not be made")
         })?;
@@ -98,7 +124,7 @@ impl Inner {
             user: user.clone(),
             visiting_phone: phone.clone(),
             base_device: None,
-            begun_at: now,
+            begun_at: self.clock.now(),
             ended_at: None,
             told: false,
         };
@@ -106,19 +132,8 @@ impl Inner {
         if !matches!(begun, Begun::Begun(_)) {
             return Err(Refusal::new(ErrorReason::Internal, "a new session id was used before"));
         }
-        let message = RemoteLoginRequest {
-            visiting_cluster: self.cluster.to_string(),
-            session_id: session.to_string(),
-            user_id: user.to_string(),
-            credential: request.credential.clone(),
-            profile: request.profile.clone(),
-            duration: request.duration,
-            phone: Some(visiting.clone()),
-            version: home.health().version,
-            source_address: request.source_address.clone(),
-        };
         match link.login(message, self.config.login_within()).await {
-            Ok(answer) => Ok((session, answer)),
+            Ok(answer) => self.accept(home, session, (phone, user), answer, recalled).await,
             Err(refused) => {
                 let is_known = refused.reason != ErrorReason::PeerUnavailable;
                 self.end_half(&session, is_known).await?;
@@ -132,8 +147,7 @@ impl Inner {
         &self,
         home: &Peer,
         session: SessionId,
-        phone: &PhoneName,
-        user: &UserId,
+        (phone, user): (&PhoneName, &UserId),
         answer: RemoteLoginResponse,
         recalled: &Recalled,
     ) -> Result<RoamResponse, Refusal> {

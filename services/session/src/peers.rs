@@ -168,6 +168,15 @@ pub trait Peers: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// As [`Peers::roam`], for a login that the phone will refuse: his home refuses first or lets him pass, and begins
+    /// nothing (LI-2, LI-10). Whether he has a home.
+    ///
+    /// # Errors
+    /// His home refuses him, or does not answer.
+    async fn prove_at_home(&self, _ask: RoamAsk) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+
     /// The session that [`Peers::roam`] gave is not begun here: its other half ends.
     async fn abandon(&self, _session: &SessionId) {}
 

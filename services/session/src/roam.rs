@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use prost::Message;
 use roamline_domain::emcc::admission::home_policy;
-use roamline_domain::login::Rendering;
+use roamline_domain::login::{Rendering, refuse_at_phone};
 use roamline_domain::parameters::{MultipleLogin, ServiceParameters};
-use roamline_domain::phone_state::{Actor, Configuration};
+use roamline_domain::phone_state::{Actor, Configuration, HookState};
 use roamline_domain::{PhoneName, SessionId};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
+use roamline_store::About;
 
 use crate::asker::Asker;
 use crate::login::{Answer, Asked, LoggedIn, unless_answered};
 use crate::observe::phase_of;
-use crate::{Core, LoginFacts, LogoutFacts, Prepared, RoamAsk, Roamed};
+use crate::{Core, LoginFacts, LogoutFacts, Prepared, RoamAsk, Roamed, refusal};
 
 /// The home half of a session, as it was asked for.
 pub(crate) struct HomeHalf {
@@ -56,6 +57,10 @@ impl Core {
             duration: asked.duration,
             source: asker.caller.source.map(|source| source.ip()),
         };
+        if let Some(refused) = self.refused_at_phone(asked, facts).await? {
+            let proven = phase_of("roam", self.peers.prove_at_home(ask)).await?;
+            return if proven { Err(refused) } else { Ok(None) };
+        }
         let (roamed, logout) =
             tokio::join!(phase_of("roam", self.peers.roam(ask)), self.peers.prepare_logout(&facts.phone));
         let roamed = match roamed {
@@ -78,6 +83,25 @@ impl Core {
             self.peers.abandon(&session).await;
         }
         made.map(Some)
+    }
+
+    /// Why the phone will refuse the user, whatever his home says. Looked at before his home lets him in, which may end
+    /// another session of his (LI-10); who comes in between is told from him by the commit.
+    async fn refused_at_phone(&self, asked: &Asked, facts: &LoginFacts) -> Result<Option<Refusal>, Refusal> {
+        if facts.owner.is_some() {
+            return Ok(facts.owner.clone());
+        }
+        let about = About { phone: facts.phone.clone(), user: None, acd_line: None };
+        let loaded = self.store.load(&about).await.map_err(|error| refusal::store(&error))?;
+        let phone = &loaded.held.phone;
+        let refused = refuse_at_phone(phone, &facts.user, asked.take_over, &facts.policy, self.clock.now());
+        Ok(match refused {
+            Err(refused) => Some(refusal::login(&refused)),
+            Ok(()) if facts.refuse_off_hook && phone.hook == HookState::OffHook => {
+                Some(refusal::off_hook(&facts.phone))
+            }
+            Ok(()) => None,
+        })
     }
 
     /// Commits the visiting half.

@@ -162,14 +162,13 @@ fn prepared_login(prepared: Prepared, as_bytes: bool, known: &str) -> wire::Prep
         phone: prepared.phone.to_string(),
         user_id: prepared.user_id.to_string(),
         service_parameters: unless_known(&prepared.parameters, prepared.etag, known),
+        // Of the phone alone: it holds for users of other clusters, too, who are unknown here.
+        owner_refusal: prepared.owner_refusal.map(|refused| deferred(refused, &[])),
+        refuse_off_hook: prepared.refuse_off_hook,
         ..wire::PrepareLoginResponse::default()
     };
     match prepared.outfit {
-        Ok(outfit) => wire::PrepareLoginResponse {
-            owner_refusal: prepared.owner_refusal.map(|refused| deferred(refused, &[])),
-            refuse_off_hook: prepared.refuse_off_hook,
-            ..dressed(answer, outfit, as_bytes)
-        },
+        Ok(outfit) => dressed(answer, outfit, as_bytes),
         Err(refused) => wire::PrepareLoginResponse { refusal: Some(deferred(refused, &[])), ..answer },
     }
 }

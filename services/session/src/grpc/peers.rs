@@ -15,7 +15,9 @@ use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, RecordNam
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use roamline_proto::auth::{Credential, VerifyCredentialRequest};
 use roamline_proto::emcc::roaming_service_client::RoamingServiceClient;
-use roamline_proto::emcc::{AbandonRequest, RefreshThereRequest, RenderVisitRequest, RoamRequest};
+use roamline_proto::emcc::{
+    AbandonRequest, RefreshThereRequest, RenderVisitRequest, RoamRequest, RoamResponse,
+};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::length;
 use roamline_proto::profile::line_service_client::LineServiceClient;
@@ -72,6 +74,23 @@ struct Known {
 }
 
 impl GrpcPeers {
+    /// What the home of a user says to his login; `None` where he has none.
+    async fn ask_home(&self, ask: RoamAsk, prove_only: bool) -> Result<Option<RoamResponse>, Refusal> {
+        let Some(mut client) = self.roaming.clone() else { return Ok(None) };
+        let message = RoamRequest {
+            phone: ask.phone.to_string(),
+            user_id: ask.user.to_string(),
+            credential: Some(ask.credential),
+            profile: ask.profile.map(|profile| profile.to_string()).unwrap_or_default(),
+            duration: ask.duration.and_then(|duration| duration.try_into().ok()),
+            source_address: ask.source.map(|source| source.to_string()).unwrap_or_default(),
+            prove_only,
+        };
+        let answer = client.roam(within(CREDENTIAL_DEADLINE, message)).await;
+        let answer = answer.map_err(|status| refused("emcc", &status))?.into_inner();
+        Ok(answer.found.then_some(answer))
+    }
+
     /// Clients that call them that way.
     pub fn new(profile: Way, auth: Way, bearer: &Bearer) -> Self {
         Self {
@@ -205,25 +224,16 @@ impl Peers for GrpcPeers {
     }
 
     async fn roam(&self, ask: RoamAsk) -> Result<Option<Roamed>, Refusal> {
-        let Some(mut client) = self.roaming.clone() else { return Ok(None) };
-        let message = RoamRequest {
-            phone: ask.phone.to_string(),
-            user_id: ask.user.to_string(),
-            credential: Some(ask.credential),
-            profile: ask.profile.map(|profile| profile.to_string()).unwrap_or_default(),
-            duration: ask.duration.and_then(|duration| duration.try_into().ok()),
-            source_address: ask.source.map(|source| source.to_string()).unwrap_or_default(),
-        };
-        let answer = client.roam(within(CREDENTIAL_DEADLINE, message)).await;
-        let answer = answer.map_err(|status| refused("emcc", &status))?.into_inner();
-        if !answer.found {
-            return Ok(None);
-        }
+        let Some(answer) = self.ask_home(ask, false).await? else { return Ok(None) };
         Ok(Some(Roamed {
             session: named("session_id", &answer.session_id)?,
             prepared: Box::new(prepared(answer.prepared.unwrap_or_default())?),
             at_most: answer.maximum_login_time.and_then(length),
         }))
+    }
+
+    async fn prove_at_home(&self, ask: RoamAsk) -> Result<bool, Refusal> {
+        Ok(self.ask_home(ask, true).await?.is_some())
     }
 
     async fn abandon(&self, session: &SessionId) {
