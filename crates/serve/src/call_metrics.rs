@@ -5,17 +5,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use roamline_proto::contract::RPCS;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::connection::Peer;
+use crate::deadline::within;
 use crate::inventory::{CLIENT_CALLS, SERVER_CALLS};
 use crate::places::Visit;
 use crate::trace::CallSpan;
@@ -27,6 +29,9 @@ pub(crate) const STANDARD: &[&str] = &[
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
+
+/// Who gives up within this part of his time, at its end, has waited for all of it: his clock began before ours.
+const PATIENCE_SPENT: u32 = 20;
 
 /// Measures every call.
 #[derive(Clone, Debug, Default)]
@@ -60,12 +65,13 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let method = method(request.uri().path());
         let span = CallSpan::answered(method, request.headers_mut());
-        let call = Call::new(method, Side::Server, span, Peer::visit(&request));
+        let side = Side::Server { waits: within(request.headers()) };
+        let call = Call::new(method, side, span, Peer::visit(&request));
         Box::pin(call.until_answered(self.0.call(request)))
     }
 }
 
-/// One call; one that is dropped before its end was given up by its client.
+/// One call; one that is dropped before its end was given up by its client, or by us when its client waited no longer.
 pub(crate) struct Call {
     method: &'static str,
     side: Side,
@@ -78,11 +84,12 @@ pub(crate) struct Call {
 
 /// Who measures it.
 enum Side {
-    Server,
-    /// The peer is another cluster.
-    Client {
-        peer: Option<Arc<str>>,
+    Server {
+        /// How long the caller waits for the answer to begin, where it says so.
+        waits: Option<Duration>,
     },
+    /// The peer is another cluster.
+    Client { peer: Option<Arc<str>> },
 }
 
 impl Call {
@@ -112,6 +119,10 @@ impl Call {
         if let Some(code) = code(response.headers()) {
             self.end(code);
         }
+        // What has begun to be answered has no time to be whole in.
+        if let Side::Server { waits } = &mut self.side {
+            *waits = None;
+        }
         Ok(response.map(|inner| Body::new(MeasuredBody { inner, call: self })))
     }
 
@@ -126,7 +137,7 @@ impl Call {
             ("rpc.response.status_code", name),
         ];
         match &self.side {
-            Side::Server => {
+            Side::Server { .. } => {
                 self.span.end(name, is_fault(code));
                 if is_fault(code) {
                     labels.push(("error.type", name));
@@ -147,7 +158,11 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        let waited = match self.side {
+            Side::Server { waits: Some(waits) } => self.started.elapsed() >= waits - waits / PATIENCE_SPENT,
+            _ => false,
+        };
+        self.end(if waited { Code::DeadlineExceeded } else { Code::Cancelled });
     }
 }
 

@@ -12,6 +12,7 @@ mod call_metrics;
 mod clock;
 pub mod config;
 mod connection;
+mod deadline;
 mod elsewhere;
 mod even_times;
 mod front;
