@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roamline_store::StoreError;
+use roamline_store::{Snapshot, StoreError};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{Broken, Events, Noted, Place, Position, Tail};
@@ -14,8 +14,6 @@ use crate::whereabouts::Whereabouts;
 const KEPT: usize = 8192;
 /// Events read from the store at once.
 pub(super) const PAGE: u32 = 1000;
-/// Phones read from the store at once.
-const PHONES: u32 = 1000;
 /// Between two looks at the log when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two tries while the log cannot be read.
@@ -49,22 +47,14 @@ impl Events {
         }
     }
 
-    /// Reads who is where, page by page, and the place from which events are to be applied to it. What was read of a
-    /// phone may be newer than that place; once all events are applied that were there when it was read, it is exact.
+    /// Reads who is where as of one instant of one server's history, and the place from which events are to be applied to
+    /// it.
     async fn begin(&self) -> Result<(), StoreError> {
-        let sequence = self.store.place().await?;
+        let Snapshot { sequence, phones } = self.store.snapshot(None).await?;
         let place =
             self.event_at(sequence).await?.map_or(Place { sequence, mark: None }, |event| event.place());
         let mut whereabouts = Whereabouts::default();
-        let mut after = None;
-        loop {
-            let page = self.store.list(None, after.as_ref(), PHONES).await?;
-            page.iter().for_each(|state| whereabouts.learn(state));
-            match page.last() {
-                Some(last) if page.len() >= PHONES as usize => after = Some(last.phone.clone()),
-                _ => break,
-            }
-        }
+        phones.iter().for_each(|state| whereabouts.learn(state));
         let mut tail = self.tail();
         let log = tail.log + 1;
         let floor = place.sequence;
