@@ -138,8 +138,7 @@ async fn xc_10_who_is_no_peer_is_told_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn xc_10_a_flood_of_one_peer_does_not_reach_another() {
-    // Here the flood, its target and the honest peer share the processors of one machine.
-    let world = World::with(&["berlin", "paris", "rome"], &[("EMCC__ANSWER_WITHIN", "5s")]).await;
+    let world = World::of(&["berlin", "paris", "rome"]).await;
     let (berlin, paris) = (&world["berlin"], &world["paris"]);
     let rome = world.authority.sign("rome", |_| {});
     let mut flood = JoinSet::new();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::crowd::{Crowd, Size};
 use crate::number;
 use crate::told::answered;
-use crate::world::{Cluster, World, until};
+use crate::world::{Cluster, HASTY, World, until};
 
 /// How long a peer may take to say whether it knows a user, as the clusters of the tests have it.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -74,7 +74,7 @@ async fn sees(cluster: &Cluster, up: usize, down: usize, filters: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn xc_1_among_200_clusters_a_login_costs_one_call_and_a_mistyped_user_hardly_any() {
-    let world = World::of(&["berlin", "paris"]).await;
+    let world = World::with(&["berlin", "paris"], HASTY).await;
     let (berlin, paris) = (&world["berlin"], &world["paris"]);
     let crowd = Crowd::start(&world.authority, Size { up: 179, down: 20, users: 500, mute: 0 }).await;
     crowd.meets(paris).await;
@@ -123,7 +123,7 @@ async fn xc_1_among_200_clusters_a_login_costs_one_call_and_a_mistyped_user_hard
 #[tokio::test(flavor = "multi_thread")]
 async fn xc_1_a_user_whom_no_filter_tells_of_is_asked_for_once_however_many_want_to_know() {
     const FILTERLESS: usize = 20;
-    let world = World::of(&["paris"]).await;
+    let world = World::with(&["paris"], HASTY).await;
     let paris = &world["paris"];
     let size = Size { up: FILTERLESS, mute: 2, down: 2, users: 0 };
     let crowd = Crowd::start(&world.authority, size).await;

@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use crate::process::start;
 use crate::proxy::{Fault, Proxy};
-use crate::world::{Cluster, World, until};
+use crate::world::{Cluster, HASTY, World, until};
 
 /// Two clusters that reach each other through a proxy each.
 pub(crate) async fn apart() -> (World, Proxy, Proxy) {
-    let world = World::of(&["berlin", "paris"]).await;
+    let world = World::with(&["berlin", "paris"], HASTY).await;
     let (berlin, paris) = (&world["berlin"], &world["paris"]);
     let port = |cluster: &Cluster| cluster.server.api.trim_start_matches("https://").parse().unwrap();
     let (to_berlin, to_paris) = (Proxy::start(port(berlin)).await, Proxy::start(port(paris)).await);

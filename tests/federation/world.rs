@@ -41,6 +41,9 @@ use crate::process::{Server, Site, start};
 /// How long a change may take to be seen.
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
+/// Where those who do not answer are waited for.
+pub(crate) const HASTY: &[(&str, &str)] = &[("EMCC__ANSWER_WITHIN", "1s"), ("EMCC__LOGIN_WITHIN", "2s")];
+
 pub(crate) type Link = InterceptedService<Channel, Bearer>;
 pub(crate) type Administration = FederationAdministrationServiceClient<Link>;
 pub(crate) type Sessions = SessionServiceClient<Link>;
@@ -174,7 +177,9 @@ impl Cluster {
             .set("EMCC__FILTER_EVERY", "200ms")
             .set("EMCC__REMEMBER_FOR", "1s")
             .set("EMCC__MAX_REQUESTS_PER_PEER", "8")
-            .set("EMCC__LOGIN_WITHIN", "2s")
+            // All clusters of a test, and those of the next one, share the processors of one machine.
+            .set("EMCC__ANSWER_WITHIN", "5s")
+            .set("EMCC__LOGIN_WITHIN", "20s")
             .set("AUTH__HASHING__MEMORY_KIB", "8")
             .set("AUTH__HASHING__PASSES", "1");
         let site = settings.iter().fold(site, |site, (key, value)| site.set(key, value));

@@ -29,7 +29,7 @@ mod view;
 
 use std::time::Instant;
 
-use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
+use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use crate::backend::{Backend, Broken, Cluster, Memory, PostgreSql, Sentinel, Sqlite, Standalone};
@@ -100,11 +100,14 @@ fn the_service_keeps_the_rules_on_a_redis_cluster() {
 fn found<const FAULT: usize>(shrinks: u32) -> usize {
     let config =
         Config { cases: 60, max_shrink_iters: shrinks, failure_persistence: None, ..Config::default() };
-    let ran =
-        TestRunner::new(config.clone()).run(&Rules::sequential_strategy(LENGTH), |(world, steps, seen)| {
+    let same = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let ran = TestRunner::new_with_rng(config.clone(), same).run(
+        &Rules::sequential_strategy(LENGTH),
+        |(world, steps, seen)| {
             Beside::<Broken<FAULT>>::test_sequential(config.clone(), world, steps, seen);
             Ok(())
-        });
+        },
+    );
     match ran {
         Err(TestError::Fail(_, (_, steps, _))) => steps.len(),
         other => panic!("fault {FAULT} is not found: {other:?}"),

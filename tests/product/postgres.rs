@@ -77,7 +77,7 @@ async fn sp_21_a_parameter_changed_through_one_server_is_in_force_on_the_other()
     let changed = Instant::now();
     while let Err(refused) = client.login(login(&user(0), &phone_name(1))).await {
         assert_eq!(reason(&refused), ErrorReason::LoggedInElsewhere);
-        assert!(changed.elapsed() < Duration::from_secs(2), "not in force after {:?}", changed.elapsed());
+        assert!(changed.elapsed() < Duration::from_secs(20), "not in force after {:?}", changed.elapsed());
     }
     assert_eq!(live(&mut sessions(&one, &admin)).await.len(), 2);
 }

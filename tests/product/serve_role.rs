@@ -19,6 +19,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server as Front};
 use tower::Service;
 
@@ -232,9 +233,11 @@ pub(crate) async fn front(apart: &Apart, redis: &Redis, tasks: &Tasks) -> String
         .add_service(Forward::<4>(profile.clone()))
         .add_service(Forward::<5>(profile.clone()))
         .add_service(Forward::<6>(profile));
-    let address = address(redis);
-    let serving =
-        Front::builder().add_routes(routes).serve_with_shutdown(address, tasks.stopping().cancelled_owned());
+    let incoming = TcpIncoming::bind(address(redis)).unwrap();
+    let address = incoming.local_addr().unwrap();
+    let serving = Front::builder()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, tasks.stopping().cancelled_owned());
     tasks.spawn("front", serving.map(|ended| ended.unwrap()));
     format!("http://{address}")
 }

@@ -223,7 +223,7 @@ async fn sp_14_who_makes_tokens_up_is_told_to_come_back_and_those_that_are_known
         let refusal = Refusal::from_status(&status).expect("one of ours");
         assert_eq!((status.code(), refusal.reason), (Code::ResourceExhausted, ErrorReason::TooManyRequests));
         let wait = refusal.retry_after.expect("a time to come back");
-        assert!(wait.as_secs() > 50 && wait.as_secs() <= 61, "{wait:?}");
+        assert!(wait.as_secs() > 0 && wait.as_secs() <= 61, "{wait:?}");
     }
     running.invalid("made-up-4", "not active").await;
     running.works(&known, 0).await;

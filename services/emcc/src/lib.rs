@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     clock: Clock,
     ids: Ids,
     recalled: ArcSwap<Recalled>,
+    /// Taken while the settings are read, so that what was read before does not take the place of what was read after.
+    recalling: tokio::sync::Mutex<()>,
     peers: ArcSwap<Peers>,
     gates: Gates,
     own_filter: ArcSwapOption<OwnFilter>,
@@ -113,6 +115,7 @@ impl Emcc {
             clock,
             ids,
             recalled: ArcSwap::default(),
+            recalling: tokio::sync::Mutex::default(),
             peers: ArcSwap::default(),
             own_filter: ArcSwapOption::default(),
             found: Found::default(),

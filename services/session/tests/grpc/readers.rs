@@ -8,6 +8,7 @@ use roamline_proto::session::watch_sessions_response::Message;
 use roamline_serve::Clock;
 use roamline_session::{SessionConfig, Stores};
 use roamline_store::memory::MemoryStore;
+use tokio::time::timeout;
 
 use crate::harness::*;
 use crate::watches::told;
@@ -72,18 +73,21 @@ async fn ev_2_a_reader_that_takes_nothing_is_ended_and_goes_on_later_and_holds_u
     }
 
     let mut seen = Vec::new();
-    let status = loop {
-        match next(&mut slow).await.expect("an end that says why") {
-            Ok(message) => {
-                token = message.resume_token;
-                match message.message.unwrap() {
-                    Message::Heartbeat(_) => {}
-                    news => seen.push(user(&news)),
+    let ended = async {
+        loop {
+            match next(&mut slow).await.expect("an end that says why") {
+                Ok(message) => {
+                    token = message.resume_token;
+                    match message.message.unwrap() {
+                        Message::Heartbeat(_) => {}
+                        news => seen.push(user(&news)),
+                    }
                 }
+                Err(status) => break status,
             }
-            Err(status) => break status,
         }
     };
+    let status = timeout(WITHIN, ended).await.expect("heartbeats do not keep it");
     assert!(status.message().contains("read"), "{status:?}");
     assert_eq!(metadata::<()>(Err(status)).get("reader").map(String::as_str), Some("slow"));
     assert!(seen.len() < expected.len(), "what it did not take was not kept for it");
