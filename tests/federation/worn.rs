@@ -9,7 +9,7 @@ use roamline_proto::profile::{
     DeviceSettings, Line, LineSearchSpaces, ProfileLine, UserDeviceProfile, resource,
 };
 use roamline_proto::session::refresh_session_request::Target;
-use roamline_proto::session::{RefreshSessionRequest, RefreshSessionResponse, Session};
+use roamline_proto::session::{LocateNumberRequest, RefreshSessionRequest, RefreshSessionResponse, Session};
 use tonic::Status;
 
 use crate::world::{Cluster, World, parameters, reason, until};
@@ -111,4 +111,30 @@ async fn dp_10_a_session_at_another_clusters_phone_is_brought_up_to_date_from_ei
     paris.is_empty().await;
     let gone = refresh(berlin, &session).await.unwrap_err();
     assert_eq!(reason(&gone).0, ErrorReason::SessionNotFound);
+}
+
+/// The phones at which that number of a cluster rings; none is voice mail.
+async fn rings(at: &Cluster, line: &str) -> Vec<String> {
+    let found = at.sessions().locate_number(LocateNumberRequest { line: line.into() }).await;
+    let found = found.expect("the number is a line of that cluster").into_inner();
+    assert_eq!(found.voice_mail, found.places.is_empty());
+    found.places.into_iter().map(|place| place.phone).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lo_10_a_number_is_where_its_own_clusters_agent_is_and_not_at_a_visitors_phone() {
+    let world = World::of(&["berlin", "paris"]).await;
+    let (berlin, paris) = (&world["berlin"], &world["paris"]);
+    // Both clusters have a line 2000.
+    let made = paris.login(&berlin.user(0), &paris.phone(0)).await.unwrap();
+    let base_device = made.configuration.unwrap().cross_cluster.unwrap().base_device;
+    until("the home has heard of it", async || rings(berlin, "2000").await == [base_device.clone()]).await;
+    let own = paris.login(&paris.user(0), &paris.phone(1)).await.unwrap().session.unwrap();
+    until("the visited cluster has heard of both", async || {
+        rings(paris, "2000").await == [paris.phone(1)] && paris.live().await.len() == 2
+    })
+    .await;
+    paris.logout(&own.session_id).await.unwrap();
+    until("only the visitor is left", async || rings(paris, "2000").await.is_empty()).await;
+    assert_eq!(rings(berlin, "2000").await, [base_device]);
 }

@@ -8,6 +8,8 @@
 mod audit;
 mod config;
 mod convert;
+#[cfg(test)]
+mod ends_tests;
 mod find;
 mod follow;
 mod grpc;

@@ -45,12 +45,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
         };
         if due {
             last = Some(Instant::now());
-            let now = inner.clock.now();
-            let examined = inner.examine(Examine::Since(examined_until)).await;
-            if examined.is_ok() {
-                examined_until = now.checked_sub(GRACE * 2).unwrap_or(Timestamp::MIN);
-            }
-            inner.note_failure(examined);
+            examined_until = inner.examine_since(examined_until).await;
             inner.note_failure(inner.forget().await);
         }
         // One that is slow keeps no other waiting.
@@ -130,6 +125,19 @@ impl Inner {
     async fn forget(&self) -> Result<(), Refusal> {
         let Ok(before) = self.clock.now().checked_sub(REMEMBER_FOR) else { return Ok(()) };
         self.store.forget_halves(before).await.map_err(|error| refusal::store(&error))
+    }
+
+    /// Examines the halves that were begun since then; until when all have been examined afterwards. Where that failed, it is
+    /// as before, so that none falls out while the session service is away.
+    pub(crate) async fn examine_since(&self, until: Timestamp) -> Timestamp {
+        let now = self.clock.now();
+        let examined = self.examine(Examine::Since(until)).await;
+        let after = match &examined {
+            Ok(()) => now.checked_sub(GRACE * 2).unwrap_or(Timestamp::MIN),
+            Err(_) => until,
+        };
+        self.note_failure(examined);
+        after
     }
 
     /// Ends halves whose session is not there: who began them has crashed in between, or its end was never told.

@@ -39,7 +39,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) {
 
 impl Inner {
     /// Tells each peer that can be reached of what has ended here; whether there may be more that can be told.
-    async fn tell_ends(&self) -> Result<bool, Refusal> {
+    pub(crate) async fn tell_ends(&self) -> Result<bool, Refusal> {
         let store = |error| refusal::store(&error);
         let untold = HalfQuery { live: Some(false), limit: AT_ONCE, ..HalfQuery::default() };
         let mut ends: BTreeMap<ClusterId, Vec<SessionId>> = BTreeMap::new();

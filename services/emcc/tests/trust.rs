@@ -12,12 +12,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
-use roamline_domain::audit::AuditKind;
+use roamline_domain::audit::{AuditKind, AuditRecord, EventMark};
+use roamline_domain::emcc::base_device::BaseDevice;
+use roamline_domain::emcc::half::Half;
+use roamline_domain::phone_state::Session;
+use roamline_domain::{PhoneName, SessionId};
 use roamline_emcc::{EmccConfig, Trust, TrustConfig};
 use roamline_proto::auth::{JsonWebKey, PrincipalKind};
 use roamline_proto::emcc::trust_exchange_service_client::TrustExchangeServiceClient;
@@ -29,9 +34,11 @@ use roamline_serve::{
     Api, CallTls, Clock, Expected, Ids, Listeners, ManualClock, PeerDial, Process, Readiness, ServeConfig,
     Tasks, TlsConfig, Way, serve,
 };
-use roamline_store::federation::{FederationStore, From, Setting, SettingKind};
+use roamline_store::federation::{
+    Begun, Changed, FederationStore, From, HalfQuery, Setting, SettingKind, StoredSetting,
+};
 use roamline_store::memory::MemoryStore;
-use roamline_store::{AuditQuery, AuditStore};
+use roamline_store::{AuditError, AuditPlace, AuditQuery, AuditStep, AuditStore, Sequence, StoreError};
 use roamline_token::{Bearer, FetchError, KeySource, Signer, Verifier, generate_key, scopes_of};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -83,14 +90,106 @@ impl KeySource for Keys {
     }
 }
 
+/// A store in which another replica may be quicker to make a change.
+#[derive(Default)]
+struct Replicated {
+    kept: MemoryStore,
+    /// Whether it is so with the next one.
+    overtaken: AtomicBool,
+}
+
+#[async_trait]
+impl FederationStore for Replicated {
+    async fn settings(&self) -> Result<Vec<StoredSetting>, StoreError> {
+        self.kept.settings().await
+    }
+
+    async fn set_setting(&self, setting: Setting, from: From) -> Result<Changed, StoreError> {
+        if self.overtaken.swap(false, Ordering::SeqCst) {
+            self.kept.set_setting(setting.clone(), from).await?;
+        }
+        self.kept.set_setting(setting, from).await
+    }
+
+    async fn remove_setting(&self, kind: SettingKind, name: &str, from: From) -> Result<Changed, StoreError> {
+        self.kept.remove_setting(kind, name, from).await
+    }
+
+    async fn begin_half(&self, half: Half, device: Option<(BaseDevice, u32)>) -> Result<Begun, StoreError> {
+        self.kept.begin_half(half, device).await
+    }
+
+    async fn half(&self, session: &SessionId) -> Result<Option<Half>, StoreError> {
+        FederationStore::half(&self.kept, session).await
+    }
+
+    async fn end_half(
+        &self,
+        session: &SessionId,
+        at: Timestamp,
+        told: bool,
+    ) -> Result<Option<Half>, StoreError> {
+        self.kept.end_half(session, at, told).await
+    }
+
+    async fn halves(&self, query: &HalfQuery) -> Result<Vec<Half>, StoreError> {
+        self.kept.halves(query).await
+    }
+
+    async fn base_devices_held(&self) -> Result<u32, StoreError> {
+        self.kept.base_devices_held().await
+    }
+
+    async fn forget_halves(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.kept.forget_halves(before).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Replicated {
+    async fn place(&self) -> Result<AuditPlace, StoreError> {
+        self.kept.place().await
+    }
+
+    async fn append(&self, step: AuditStep) -> Result<(), AuditError> {
+        self.kept.append(step).await
+    }
+
+    async fn prune(&self, step: AuditStep, until: u64) -> Result<(), AuditError> {
+        self.kept.prune(step, until).await
+    }
+
+    async fn records(
+        &self,
+        query: &AuditQuery,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        AuditStore::records(&self.kept, query, after, limit).await
+    }
+
+    async fn recorded(&self, after: Sequence, until: Sequence) -> Result<Vec<EventMark>, StoreError> {
+        self.kept.recorded(after, until).await
+    }
+
+    async fn live(&self, after: Option<&PhoneName>, limit: u32) -> Result<Vec<Session>, StoreError> {
+        AuditStore::live(&self.kept, after, limit).await
+    }
+
+    async fn live_among(&self, sessions: &[SessionId]) -> Result<Vec<Session>, StoreError> {
+        AuditStore::live_among(&self.kept, sessions).await
+    }
+}
+
 /// A cluster with nothing but trust.
 struct Cluster {
     name: &'static str,
     folder: TempDir,
-    store: Arc<MemoryStore>,
+    store: Arc<Replicated>,
     address: String,
     hand: ManualClock,
     admin: TrustServiceClient<InterceptedService<Way, Bearer>>,
+    token: String,
     tasks: Tasks,
 }
 
@@ -109,7 +208,7 @@ impl Cluster {
         let (clock, hand) = Clock::manual(start);
         let signer = Signer::new(name, name, "a", &generate_key().unwrap()).unwrap();
         let verifier = Verifier::new(name, name, Arc::new(Keys(signer.public_key().clone())));
-        let (store, tasks) = (Arc::new(MemoryStore::new()), Tasks::new());
+        let (store, tasks) = (Arc::new(Replicated::default()), Tasks::new());
         let path = |file: &str| -> PathBuf { folder.path().join(file) };
         let config = EmccConfig {
             tls: CallTls {
@@ -124,14 +223,25 @@ impl Cluster {
             },
             ..EmccConfig::default()
         };
-        let admin = {
+        let token = {
             let scopes = scopes_of(PrincipalKind::Administrator);
             let lifetime = Duration::from_secs(30 * 86_400);
-            let token = signer.sign("admin", PrincipalKind::Administrator, scopes, start, lifetime).unwrap();
-            TrustServiceClient::with_interceptor(Way::from(listeners.inside()), Bearer::token(token.token))
+            signer.sign("admin", PrincipalKind::Administrator, scopes, start, lifetime).unwrap().token
         };
-        let cluster =
-            Self { name, folder, store: Arc::clone(&store), address, hand, admin, tasks: tasks.clone() };
+        let admin = {
+            let bearer = Bearer::token(token.clone());
+            TrustServiceClient::with_interceptor(Way::from(listeners.inside()), bearer)
+        };
+        let cluster = Self {
+            name,
+            folder,
+            store: Arc::clone(&store),
+            address,
+            hand,
+            admin,
+            token,
+            tasks: tasks.clone(),
+        };
         cluster.install(authority);
         cluster.announce(&[authority]);
         let mut api = Api::new();
@@ -208,7 +318,7 @@ impl Cluster {
     /// was let in, who has invited it.
     async fn changes(&self) -> Vec<[String; 5]> {
         let query = AuditQuery { kinds: vec![AuditKind::PeerChanged], ..AuditQuery::default() };
-        let records = AuditStore::records(&*self.store, &query, 0, 100).await.unwrap();
+        let records = AuditStore::records(&self.store.kept, &query, 0, 100).await.unwrap();
         let bodies = records.iter().map(|record| serde_json::from_str::<Value>(&record.body).unwrap());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         bodies
@@ -512,4 +622,38 @@ async fn xc_10_authorities_of_others_are_not_told_as_our_own() {
     );
     assert_eq!(reason(berlin.invite("hamburg").await), ErrorReason::TrustNotConfigured);
     berlin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ev_1_who_invites_a_cluster_is_told_with_his_address() {
+    let a = Authority::new("CA of berlin", None);
+    let berlin = Cluster::start("berlin", &a).await;
+    let expected = Expected::Peer { id: id_of("berlin"), authorities: a.pem.clone() };
+    let dial = PeerDial::new(&berlin.address, &expected, None, WITHIN).unwrap();
+    let connected = dial.connect().await.unwrap();
+    let mut admin = TrustServiceClient::with_interceptor(connected, Bearer::token(berlin.token.clone()));
+    let request =
+        wire::CreateInvitationRequest { cluster_id: "hamburg".into(), services: None, valid_for: None };
+    admin.create_invitation(request).await.unwrap();
+    let told = ["hamburg", "invited", "admin", "127.0.0.1", ""].map(String::from);
+    assert_eq!(berlin.changes().await, [told]);
+    berlin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ev_1_a_trust_bundle_that_another_replica_has_changed_is_told_by_that_one_alone() {
+    let (old, new) = (Authority::new("old CA", None), Authority::new("new CA", None));
+    let b = Authority::new("CA of hamburg", None);
+    let (berlin, hamburg) = (Cluster::start("berlin", &old).await, Cluster::start("hamburg", &b).await);
+    hamburg.accept(&berlin.invite("hamburg").await.unwrap().token).await.unwrap();
+    berlin.announce(&[&old, &new]);
+    hamburg.store.overtaken.store(true, Ordering::SeqCst);
+    assert!(!hamburg.refresh("berlin").await.unwrap().changed);
+    assert!(!hamburg.store.overtaken.load(Ordering::SeqCst), "there was something to change");
+    let changes = hamburg.changes().await;
+    let [accepted] = &changes[..] else { panic!("one change is ours: {changes:?}") };
+    assert_eq!(accepted[1], "invitation accepted");
+    assert_eq!(hamburg.trust().await.peers[0].authorities.len(), 2);
+    berlin.stop().await;
+    hamburg.stop().await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::{StreamExt, TryStreamExt, iter};
+use roamline_domain::emcc::base_device::BaseDevice;
 use roamline_domain::phone_state::{PhoneState, Session};
 use roamline_domain::{LineName, PhoneName, ProfileName};
 use roamline_proto::refusal::Refusal;
@@ -11,7 +12,7 @@ use roamline_token::Caller;
 use crate::logout::Target;
 use crate::reach::Within;
 use crate::whereabouts::Filter;
-use crate::{Core, refusal};
+use crate::{Core, convert, refusal};
 
 /// Phones read at once.
 const AT_ONCE: usize = 32;
@@ -78,12 +79,33 @@ impl Core {
         Ok(found)
     }
 
-    /// The sessions that wear a line, in the order of their phones; none where it rings in voice mail (LO-10).
+    /// The sessions that wear a line, in the order of their phones; none where it rings in voice mail (LO-10). A visitor's
+    /// lines are his home's: one of the same name here is another number.
     pub(crate) async fn locate(&self, line: &LineName) -> Result<Vec<Arc<Session>>, Refusal> {
-        let sessions = self.events.wearing(line)?;
+        let worn = iter(self.events.wearing(line)?).map(|session| async move {
+            let is_ours = self.wears_ours(&session).await?;
+            Ok::<_, Refusal>(is_ours.then_some(session))
+        });
+        let worn: Vec<_> = worn.buffered(AT_ONCE).try_collect().await?;
+        let sessions: Vec<_> = worn.into_iter().flatten().collect();
         if sessions.is_empty() {
             self.peers.line_exists(line).await?;
         }
         Ok(sessions)
+    }
+
+    /// Whether what the session's phone wears was rendered here, and not by a visitor's home. A base device stands for a
+    /// phone elsewhere, and its user is one of ours.
+    async fn wears_ours(&self, session: &Session) -> Result<bool, Refusal> {
+        if BaseDevice::of_phone(&session.phone).is_some() {
+            return Ok(true);
+        }
+        let state = self.store.phone(&session.phone).await.map_err(|error| refusal::store(&error))?;
+        let live = state.filter(|state| state.session.as_ref().is_some_and(|live| live.id == session.id));
+        match live {
+            Some(state) => Ok(convert::configuration(&state.wears)?.cross_cluster.is_none()),
+            // It has ended meanwhile.
+            None => Ok(false),
+        }
     }
 }

@@ -181,7 +181,7 @@ impl Inner {
 
     /// A peer's half has ended: ours does, if it is a half of a session between the two. One that is not known is
     /// remembered, so that its login, which may still be on its way, is refused.
-    async fn end_by_peer(
+    pub(crate) async fn end_by_peer(
         &self,
         peer: &RemoteCluster,
         session: &SessionId,

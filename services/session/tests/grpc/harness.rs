@@ -16,7 +16,7 @@ use roamline_domain::phone_state::Configuration;
 use roamline_domain::{LineName, PhoneName, PrincipalName, ProfileName, UserId};
 use roamline_proto::auth::{Credential, JsonWebKey, PrincipalKind, Role, credential};
 use roamline_proto::error::ErrorReason;
-use roamline_proto::profile::{Button, EffectiveConfiguration, LineButton, button};
+use roamline_proto::profile::{Button, CrossCluster, EffectiveConfiguration, LineButton, button};
 use roamline_proto::refusal::Refusal;
 use roamline_proto::session as wire;
 use roamline_proto::session::phone_link_service_client::PhoneLinkServiceClient;
@@ -64,6 +64,8 @@ pub(crate) struct Script {
     pub(crate) refuse_off_hook: bool,
     /// What the profile is worn as, where it is not as the user is called.
     pub(crate) worn: Option<&'static str>,
+    /// The cluster that has rendered it, where the user is at home there.
+    pub(crate) home: Option<&'static str>,
     pub(crate) reset: bool,
     /// Profiles whose do-not-disturb was set.
     pub(crate) disturbed: Vec<(String, bool)>,
@@ -95,6 +97,7 @@ impl Default for Script {
             owner: None,
             refuse_off_hook: false,
             worn: None,
+            home: None,
             reset: false,
             disturbed: Vec::new(),
             gate: None,
@@ -130,6 +133,18 @@ pub(crate) fn configuration(worn: &str, user: &str) -> Configuration {
     Configuration(configuration.encode_to_vec().into())
 }
 
+/// What that cluster has rendered for a user of its own at another cluster's phone.
+fn rendered_by(home: &str, user: &str) -> Configuration {
+    let roaming = CrossCluster { home_cluster: home.into(), ..Default::default() };
+    let configuration = EffectiveConfiguration {
+        worn_name: user.into(),
+        user_id: user.into(),
+        cross_cluster: Some(roaming),
+        ..Default::default()
+    };
+    Configuration(configuration.encode_to_vec().into())
+}
+
 #[async_trait]
 impl Peers for Scripted {
     async fn prepare_login(
@@ -145,7 +160,10 @@ impl Peers for Scripted {
         let prepared = Prepared {
             rendering: Rendering {
                 profile: profile.cloned().unwrap_or_else(|| user_id.parse().unwrap()),
-                configuration: configuration(script.worn.unwrap_or(user_id), user_id),
+                configuration: match script.home {
+                    Some(home) => rendered_by(home, user_id),
+                    None => configuration(script.worn.unwrap_or(user_id), user_id),
+                },
                 reset: script.reset,
                 lines: vec!["2101".parse().unwrap()],
                 acd_line: script.acd_line.map(|line| line.parse().unwrap()),

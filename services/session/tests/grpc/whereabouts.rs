@@ -9,6 +9,9 @@ use roamline_proto::session::watch_sessions_response::Message;
 use crate::harness::*;
 use crate::watches::told;
 
+/// A phone that stands for another cluster's.
+const BASE_DEVICE: &str = "SEP02E3CC000001";
+
 fn as_profile(user: &str, phone: &str, profile: &str) -> wire::LoginRequest {
     wire::LoginRequest { profile: profile.into(), ..by_token(user, phone) }
 }
@@ -186,4 +189,33 @@ async fn lo_10_a_number_that_is_no_line_is_not_found() {
     assert_eq!(reason(locate(&cluster, "two one").await), ErrorReason::InvalidRequest);
     let request = wire::LocateNumberRequest { line: "2199".into() };
     assert_eq!(reason(cluster.agent("agent7").locate_number(request).await), ErrorReason::ScopeMissing);
+}
+
+#[tokio::test]
+async fn lo_10_a_number_of_a_visitors_home_is_not_the_number_of_a_line_here() {
+    let cluster = cluster().await;
+    let mut watching = watch(&mut cluster.administrator(), "").await;
+    told(&mut watching).await;
+    cluster.say(|script| script.home = Some("berlin"));
+    cluster.administrator().login(by_token("visitor7", PHONE)).await.unwrap();
+    told(&mut watching).await;
+    let found = locate(&cluster, "2101").await.unwrap();
+    assert!(found.voice_mail && found.places.is_empty(), "{found:?}");
+    // Nor is there such a line here for his sake.
+    cluster.say(|script| script.no_line = Some(Refusal::new(ErrorReason::ResourceNotFound, "scripted")));
+    assert_eq!(reason(locate(&cluster, "2101").await), ErrorReason::ResourceNotFound);
+    cluster.say(|script| (script.home, script.no_line) = (None, None));
+    cluster.administrator().login(by_token("agent8", OTHER)).await.unwrap();
+    told(&mut watching).await;
+    let at = |found: wire::LocateNumberResponse| -> Vec<String> {
+        found.places.into_iter().map(|place| place.phone).collect()
+    };
+    assert_eq!(at(locate(&cluster, "2101").await.unwrap()), [OTHER]);
+    // One of ours elsewhere is on a base device, where his number rings.
+    cluster.administrator().logout(logout(OTHER)).await.unwrap();
+    told(&mut watching).await;
+    cluster.say(|script| script.home = Some("here"));
+    cluster.administrator().login(by_token("agent8", BASE_DEVICE)).await.unwrap();
+    told(&mut watching).await;
+    assert_eq!(at(locate(&cluster, "2101").await.unwrap()), [BASE_DEVICE]);
 }
