@@ -62,6 +62,7 @@ fn alone(store: Arc<dyn FederationStore>) -> (Inner, ManualClock) {
         changed: Notify::new(),
         soon: Mutex::default(),
         left_off: Mutex::default(),
+        recalling: tokio::sync::Mutex::default(),
         rendering: tokio::sync::Mutex::default(),
     };
     (inner, hand)
