@@ -17,6 +17,7 @@ mod crowd;
 mod demo;
 mod hostile;
 mod obstacles;
+mod older;
 #[path = "../product/process.rs"]
 #[allow(dead_code, reason = "the other tests of the product use all of it")]
 mod process;

@@ -6,7 +6,7 @@ use roamline_domain::emcc::half::{Half, Side};
 use roamline_domain::emcc::parameters::{NotActivated, PstnSearchSpace, SecurityMode};
 use roamline_domain::{PhoneName, SessionId, UserId, Violations};
 use roamline_proto::emcc::{
-    RemoteLoginRequest, RemoteLoginResponse, RoamRequest, RoamResponse, VisitingPhone,
+    Capability, RemoteLoginRequest, RemoteLoginResponse, RoamRequest, RoamResponse, VisitingPhone,
 };
 use roamline_proto::error::ErrorReason;
 use roamline_proto::length;
@@ -45,8 +45,7 @@ impl Inner {
         };
         let message = self.question(home, &user, visiting, request);
         let done = if message.prove_only {
-            let proven = home.callable()?.login(message, self.config.login_within()).await;
-            proven.map(|_| RoamResponse { found: true, ..RoamResponse::default() }).map_err(as_told_here)
+            Box::pin(self.prove(home, (&phone, &user), message, &recalled)).await
         } else {
             Box::pin(self.begin_visit(home, (&phone, &user), message, &recalled)).await
         };
@@ -101,6 +100,26 @@ impl Inner {
             source_address: request.source_address,
             prove_only: request.prove_only,
         }
+    }
+
+    /// Has the home prove him, and no more. One whose release cannot do that begins a session, which ends at once: what
+    /// the phone says is for nobody who has not proven himself (LI-2).
+    async fn prove(
+        &self,
+        home: &Peer,
+        of: (&PhoneName, &UserId),
+        message: RemoteLoginRequest,
+        recalled: &Recalled,
+    ) -> Result<RoamResponse, Refusal> {
+        if home.health().capabilities.contains(&Capability::ProveOnly) {
+            home.callable()?.login(message, self.config.login_within()).await.map_err(as_told_here)?;
+        } else {
+            let begun = Box::pin(self.begin_visit(home, of, message, recalled)).await?;
+            if let Ok(session) = begun.session_id.parse() {
+                self.end_half(&session, false).await?;
+            }
+        }
+        Ok(RoamResponse { found: true, ..RoamResponse::default() })
     }
 
     /// Asks one home, after the half was written down. What the home did is not known where it does not answer: it is

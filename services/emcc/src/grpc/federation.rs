@@ -21,6 +21,7 @@ use roamline_serve::PeerIdentity;
 use roamline_store::federation::Begun;
 use tonic::{Request, Response, Status};
 
+use super::OURS;
 use crate::audit::Refused;
 use crate::identity::Visitor;
 use crate::{Inner, convert, refusal};
@@ -62,7 +63,7 @@ impl FederationService for Handler {
             let text = format!("we speak versions {OLDEST_VERSION} to {VERSION}");
             return Err(refuse(Refusal::new(ErrorReason::PeerVersionUnsupported, text)));
         }
-        let mut capabilities = vec![Capability::UserFilter.into(), Capability::Refresh.into()];
+        let mut capabilities: Vec<i32> = OURS.map(Into::into).into();
         let recalled = self.0.recalled.load();
         if recalled.parameters.security_mode == SecurityMode::Mixed {
             capabilities.push(Capability::SecurePhones.into());

@@ -11,6 +11,7 @@ mod trust;
 
 use std::sync::Arc;
 
+use roamline_proto::emcc::Capability;
 use roamline_proto::emcc::federation_administration_service_server::FederationAdministrationServiceServer;
 use roamline_proto::emcc::federation_service_server::FederationServiceServer;
 use roamline_proto::emcc::roaming_service_server::RoamingServiceServer;
@@ -23,6 +24,9 @@ pub(crate) use remote::{Pem, Remote};
 pub(crate) use trust::add_trust_to;
 
 use crate::Inner;
+
+/// What this release can do, however it is configured.
+const OURS: [Capability; 3] = [Capability::UserFilter, Capability::Refresh, Capability::ProveOnly];
 
 pub(crate) fn add_to(inner: &Arc<Inner>, api: &mut Api) {
     let federation = federation::Handler(Arc::clone(inner));

@@ -10,9 +10,9 @@ use roamline_domain::emcc::remote::RemoteCluster;
 use roamline_domain::{ClusterId, SessionId};
 use roamline_proto::emcc::federation_service_client::FederationServiceClient;
 use roamline_proto::emcc::{
-    Capability, FindHomeRequest, GetUserFilterRequest, HelloRequest, HelloResponse, ReconcileRequest,
-    RemoteLoginRequest, RemoteLoginResponse, RemoteLogoutRequest, RemoteRefreshRequest, RemoteRenderRequest,
-    UserFilter, VisitingPhone,
+    FindHomeRequest, GetUserFilterRequest, HelloRequest, HelloResponse, ReconcileRequest, RemoteLoginRequest,
+    RemoteLoginResponse, RemoteLogoutRequest, RemoteRefreshRequest, RemoteRenderRequest, UserFilter,
+    VisitingPhone,
 };
 use roamline_proto::error::ErrorReason;
 use roamline_proto::profile::PrepareLoginResponse;
@@ -21,6 +21,7 @@ use roamline_serve::{CallTls, Way};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Response, Status};
 
+use super::OURS;
 use crate::refusal;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
@@ -136,7 +137,7 @@ impl Remote {
             cluster_id: own.to_string(),
             version: VERSION,
             oldest_version: OLDEST_VERSION,
-            capabilities: vec![Capability::UserFilter.into(), Capability::Refresh.into()],
+            capabilities: OURS.map(Into::into).into(),
         };
         let mut client = self.client.clone();
         self.answer(within, client.hello(roamline_serve::within(within, message))).await
