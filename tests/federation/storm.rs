@@ -22,9 +22,11 @@ const WORKERS: u32 = 8;
 const EACH: u32 = 6;
 /// How long a login may be that is left to its time.
 const SHORT: i64 = 2;
-/// How long after its end a session is held for nobody: ten times what LO-5 allows, since what keeps a busy machine from
-/// ending one keeps it from looking, too. The latest is told.
-const LATE: Duration = Duration::from_secs(20);
+/// What LO-5 allows after the instant at which a session ends; what is later is told.
+const LATE: Duration = Duration::from_secs(2);
+/// A session that is live so long after its instant does not end: a machine that is busy with other things keeps one from
+/// ending for a while, and nothing else may.
+const NEVER: Duration = Duration::from_secs(20);
 
 /// What came of it all.
 #[derive(Debug, Default)]
@@ -172,7 +174,8 @@ async fn xc_4_after_random_faults_both_sides_have_the_same_sessions_and_none_pas
         to_berlin.answers_lost() + to_paris.answers_lost(),
         healed.elapsed(),
     );
-    assert_eq!(tally.late.load(Ordering::Relaxed), 0, "sessions past their time: {tally:?}");
+    let latest = Duration::from_millis(tally.latest_ms.load(Ordering::Relaxed));
+    assert!(latest < NEVER, "a session past its time: {tally:?}");
     for session in ids(paris).await {
         // One may have come to its time meanwhile.
         let _ = paris.logout(&session).await;
