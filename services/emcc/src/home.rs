@@ -35,8 +35,8 @@ struct Asked {
 }
 
 impl Inner {
-    /// Logs a user of this cluster in at a phone of a peer's, or only proves him where the phone will refuse him. What is refused leaves nothing behind (LI-10), and is told
-    /// to the audit trail (EV-1).
+    /// Logs a user of this cluster in at a phone of a peer's, or only proves him where the phone will refuse him. What is
+    /// refused leaves nothing behind (LI-10), and is told to the audit trail (EV-1).
     pub(crate) async fn remote_login(
         &self,
         peer: &RemoteCluster,
