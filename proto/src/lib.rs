@@ -1,6 +1,7 @@
 //! The wire contract: generated messages, clients and servers, and what the protos say about themselves beyond their
 //! types (scopes, reasons, proto JSON, how renderings are kept). Knows nothing of the rules.
 
+mod codec;
 pub mod contract;
 pub mod json;
 mod length;

@@ -33,6 +33,7 @@ pub(crate) struct Connection {
     _seat: Seat,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
     hello: Option<Hello>,
+    has_written: bool,
 }
 
 enum Stream {
@@ -100,7 +101,7 @@ impl Connection {
         let peer = Peer { address, identity, place: Arc::clone(seat.place()) };
         let closing = Box::pin(seat.closing().cancelled_owned());
         let hello = Hello { missing: HELLO_BYTES, late: Box::pin(pause(HELLO_WITHIN)) };
-        Self { stream, peer, _seat: seat, closing, hello: Some(hello) }
+        Self { stream, peer, _seat: seat, closing, hello: Some(hello), has_written: false }
     }
 
     fn is_mute(&mut self, context: &mut Context<'_>) -> bool {
@@ -172,6 +173,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.has_written = true;
         let result = on!(self.stream, stream => Pin::new(stream).poll_write(context, bytes));
         self.written(context, result)
     }
@@ -191,15 +193,16 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.has_written = true;
         let result = on!(self.stream, stream => Pin::new(stream).poll_write_vectored(context, slices));
         self.written(context, result)
     }
 
+    /// Not before the first byte, when HTTP/2 decides how it writes: who takes several slices at once is given each message
+    /// of 256 bytes by itself, and who does not those of up to 1 KiB together, as most of our answers are. Each would be
+    /// a system call, and a record of TLS, of its own. What is larger is written at once with what comes before it.
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Secure(stream) => stream.is_write_vectored(),
-        }
+        self.has_written
     }
 }
 
