@@ -130,6 +130,15 @@
 {{- if and .enabled (not (dig "requests" "cpu" "" $.values.resources)) -}}
 {{- fail (printf "components.%s: autoscaling needs resources.requests.cpu" $.name) -}}
 {{- end -}}
+{{- if and .keda.enabled (not .enabled) -}}
+{{- fail (printf "components.%s: autoscaling.keda.enabled is true, and autoscaling.enabled is not" $.name) -}}
+{{- end -}}
+{{- if and .keda.enabled .extraMetrics -}}
+{{- fail (printf "components.%s: autoscaling.extraMetrics are for the HorizontalPodAutoscaler; with KEDA they are autoscaling.keda.triggers" $.name) -}}
+{{- end -}}
+{{- if and .keda.triggers (not .keda.enabled) -}}
+{{- fail (printf "components.%s: autoscaling.keda.triggers are set, and autoscaling.keda.enabled is not" $.name) -}}
+{{- end -}}
 {{- end -}}
 {{- with .values.podDisruptionBudget -}}
 {{- if and .enabled (has (toString .maxUnavailable) (list "0" "0%")) -}}

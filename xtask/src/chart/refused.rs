@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use super::{Chart, answer, said};
 
 /// Settings over an example, and what is said of them.
-const REFUSED: [(&str, &[&str], &str); 28] = [
+const REFUSED: [(&str, &[&str], &str); 31] = [
     ("quickstart", &["replica=3"], "replica"),
     ("quickstart", &["components.session.replica=3"], "replica"),
     ("quickstart", &["components.sesion.replicas=3"], "sesion"),
@@ -31,6 +31,9 @@ const REFUSED: [(&str, &[&str], &str); 28] = [
     ("quickstart", &["defaults.podDisruptionBudget.maxUnavailable=0"], "keep nodes from being drained"),
     ("quickstart", &["defaults.serviceAccount.create=false"], "serviceAccount.name is not set"),
     ("production", &["defaults.autoscaling.maxReplicas=1"], "more than maxReplicas"),
+    ("quickstart", &["defaults.autoscaling.keda.enabled=true"], "autoscaling.enabled is not"),
+    ("gateway-api", &["components.session.autoscaling.extraMetrics={x}"], "they are autoscaling.keda.triggers"),
+    ("production", &["defaults.autoscaling.keda.triggers={x}"], "keda.enabled is not"),
     ("production", &["monitoring.serviceMonitor.enabled=true"], "counted twice"),
     ("federated", &["networkPolicy.monitoring=null"], "networkPolicy.monitoring is empty"),
     ("gateway-api", &["gatewayApi.httpRoute.hostnames={grpc.roamline.example.org}"], "host of its own"),

@@ -7,6 +7,7 @@ const packages = {
   "cert-manager.io": "cert-manager",
   "external-secrets.io": "external-secrets",
   "gateway.networking.k8s.io": "gateway-api",
+  "keda.sh": "keda",
   "monitoring.coreos.com": "prometheus-operator",
 };
 const own = ["", "apps", "autoscaling", "batch", "policy", "networking.k8s.io"];

