@@ -4,12 +4,14 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rcgen::CertificateParams;
 use roamline_serve::Tasks;
 
 use crate::collector::{Collector, Seen};
 use crate::process::{Site, WITHIN, text};
 use crate::redis::starter::Redis;
 use crate::serve_role::{Apart, front, wait_for};
+use crate::tls::{Authority, local};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -101,6 +103,41 @@ async fn a_login_is_one_trace_over_client_services_and_stores() {
     }
     let all = collector.all.lock().unwrap().clone();
     assert!(!all.contains("pass123") && !all.contains("s3cret-of-services"), "no secret is sent");
+    tasks.stop(WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_with_another_authority_is_sent_to_once_the_files_say_so() {
+    let (files, other) = (Authority::new(), Authority::new());
+    let client = CertificateParams::new(["roamline".to_owned()]).unwrap();
+    for authority in [&files, &other] {
+        authority.give(authority, "server", &local());
+    }
+    files.give(&files, "client", &client);
+    std::fs::write(files.file("headers"), "authorization: Bearer first\n").unwrap();
+    // It stays bound while the collector changes.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (first, until_first) = (Collector::default(), Tasks::new());
+    first.start_secure(&listener, files.mutual(), &until_first);
+    let site = Site::new()
+        .set("TELEMETRY__ENDPOINT", &format!("https://{}", listener.local_addr().unwrap()))
+        .set("TELEMETRY__METRICS_EVERY", "200ms")
+        .set("TELEMETRY__HEADERS_FILE", &files.file("headers"))
+        .set("TELEMETRY__TLS__CA_FILE", &files.file("ca.crt"))
+        .set("TELEMETRY__TLS__CERTIFICATE_FILE", &files.file("client.crt"))
+        .set("TELEMETRY__TLS__KEY_FILE", &files.file("client.key"));
+    let server = tokio::task::block_in_place(|| site.start());
+    first.until_shown("Bearer first").await;
+    until_first.stop(WITHIN).await;
+
+    let (second, tasks) = (Collector::default(), Tasks::new());
+    second.start_secure(&listener, other.mutual(), &tasks);
+    std::fs::write(files.file("ca.crt"), "none").unwrap();
+    other.give(&files, "client", &client);
+    std::fs::write(files.file("headers"), "authorization: Bearer second\n").unwrap();
+    std::fs::copy(other.file("ca.crt"), files.file("ca.crt")).unwrap();
+    second.until_shown("Bearer second").await;
+    assert!(server.stop().success());
     tasks.stop(WITHIN).await;
 }
 
