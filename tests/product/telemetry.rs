@@ -8,6 +8,7 @@ use rcgen::CertificateParams;
 use roamline_serve::Tasks;
 
 use crate::collector::{Collector, Seen};
+use crate::ports::http;
 use crate::process::{Site, WITHIN, text};
 use crate::redis::starter::Redis;
 use crate::serve_role::{Apart, front, wait_for};
@@ -86,6 +87,14 @@ async fn a_login_is_one_trace_over_client_services_and_stores() {
         let script = child("roamline-session", CLIENT, operation, login);
         assert!(script.attributes.contains(&("db.system.name".into(), "redis".into())), "{script:?}");
     }
+    for caller in [&session, &profile] {
+        let shown = http(&caller.admin, "GET /metrics HTTP/1.1\r\n", b"");
+        for rpc in ["GetJsonWebKeySet", "IssueServiceToken", "ListRevocations"] {
+            let named = format!("rpc_method=\"roamline.auth.v1.AuthService/{rpc}\"");
+            let is_it = |line: &str| line.starts_with("rpc_client_call_duration") && line.contains(&named);
+            assert!(shown.lines().any(is_it), "{rpc} is measured: {shown}");
+        }
+    }
     for running in [session, profile, auth] {
         assert!(running.stop().success(), "what is left is sent, and the process ends");
     }
@@ -148,7 +157,7 @@ fn nobody_waits_for_a_collector_that_takes_nothing() {
     let endpoint = format!("http://{}", mute.local_addr().unwrap());
     let site = Site::new().with(&["--demo"]).set("TELEMETRY__ENDPOINT", &endpoint);
     let server = site.start();
-    let metrics = crate::ports::http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
+    let metrics = http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
     assert!(metrics.contains("roamline_ready 1"), "{metrics}");
     let told = Instant::now();
     assert!(server.stop().success());
@@ -159,7 +168,7 @@ fn nobody_waits_for_a_collector_that_takes_nothing() {
 fn each_metric_that_is_shown_is_listed_with_its_labels() {
     let site = Site::new().with(&["--demo"]);
     let server = site.start();
-    let text = crate::ports::http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
+    let text = http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
     let shown = text.lines().filter(|line| line.starts_with("roamline_") || line.starts_with("rpc_"));
     let listed: Vec<_> = roamline_serve::inventory::ALL.iter().map(|entry| entry.exposed()).collect();
     let mut number = 0;
