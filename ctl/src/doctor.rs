@@ -3,6 +3,7 @@
 
 mod admin;
 mod api;
+mod measured;
 mod metrics;
 
 use clap::Args;

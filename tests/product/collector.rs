@@ -23,7 +23,7 @@ use roamline_serve::Tasks;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, interval};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// A span as it came.
@@ -48,6 +48,8 @@ pub(crate) struct Collector {
     pub(crate) lines: Arc<Mutex<Vec<(String, String, String)>>>,
     /// Names of metrics: the service, the metric.
     pub(crate) metrics: Arc<Mutex<Vec<(String, String)>>>,
+    /// The header `authorization` of metrics.
+    pub(crate) shown: Arc<Mutex<Vec<String>>>,
     /// Everything, as it is printed: for what must not be in it.
     pub(crate) all: Arc<Mutex<String>>,
 }
@@ -74,7 +76,20 @@ impl Collector {
     pub(crate) async fn start(&self, tasks: &Tasks) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = Server::builder()
+        self.serve(Server::builder(), listener, tasks);
+        address
+    }
+
+    /// Takes what comes over TLS where something listens already.
+    pub(crate) fn start_secure(&self, listener: &std::net::TcpListener, tls: ServerTlsConfig, tasks: &Tasks) {
+        let listener = listener.try_clone().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        self.serve(Server::builder().tls_config(tls).unwrap(), listener, tasks);
+    }
+
+    fn serve(&self, mut server: Server, listener: TcpListener, tasks: &Tasks) {
+        let serving = server
             .add_service(TraceServiceServer::new(self.clone()))
             .add_service(MetricsServiceServer::new(self.clone()))
             .add_service(LogsServiceServer::new(self.clone()))
@@ -83,7 +98,20 @@ impl Collector {
                 tasks.stopping().cancelled_owned(),
             );
         tasks.spawn("collector", async move { serving.await.unwrap() });
-        address
+    }
+
+    /// Waits until metrics come with that header `authorization`.
+    pub(crate) async fn until_shown(&self, authorization: &str) {
+        let until = Instant::now() + Duration::from_secs(60);
+        let mut ticks = interval(Duration::from_millis(50));
+        loop {
+            ticks.tick().await;
+            let shown = self.shown.lock().unwrap().clone();
+            if shown.iter().any(|one| one == authorization) {
+                return;
+            }
+            assert!(Instant::now() < until, "{authorization} does not come, but {shown:?}");
+        }
     }
 
     /// The spans of a trace once they are as they are waited for.
@@ -139,6 +167,9 @@ impl MetricsService for Collector {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        if let Some(authorization) = request.metadata().get("authorization") {
+            self.shown.lock().unwrap().push(authorization.to_str().unwrap().to_owned());
+        }
         let request = request.into_inner();
         self.keep(&request);
         for one in request.resource_metrics {

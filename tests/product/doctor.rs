@@ -58,6 +58,8 @@ fn a_sound_site_is_all_well_and_a_dead_redis_is_told_with_what_to_do() {
     for what in ["service", "keys", "clock", "process", "store", "redis", "audit", "release"] {
         assert!(!of(&found, what).is_empty(), "nothing about {what}: {found:#}");
     }
+    let keys = of(&found, "keys");
+    assert!(keys.iter().any(|[_, said, _]| said.starts_with("rotated next at 20")), "{found:#}");
     let [_, redis_is, _] = of(&found, "redis")[0];
     assert!(redis_is.contains("standalone") && redis_is.contains("append-only file"), "{redis_is}");
 
@@ -84,6 +86,21 @@ fn a_redis_that_would_lose_what_it_has_acknowledged_is_a_warning() {
     let (code, found) = until(&site, &[&server], "redis", "warning");
     assert_eq!((code, found["state"].as_str()), (Some(FINDINGS), Some("warning")), "{found:#}");
     assert!(of(&found, "redis")[0][2].contains("appendonly"), "{found:#}");
+}
+
+#[test]
+fn keys_in_files_are_said_to_be_rotated_by_hand() {
+    let site = Site::new().with(&["--demo"]);
+    let files = ["one.pem", "two.pem"].map(|name| site.home().join(name).to_str().unwrap().to_owned());
+    for file in &files {
+        fs::write(file, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    }
+    let site = site.set("AUTH__TOKENS__KEY_FILES", &format!("{files:?}"));
+    let server = site.start();
+    let (code, found) = examined(&site, &[], &[&server]);
+    let by_hand = ["ok", "in files, rotated by hand", ""];
+    assert!(of(&found, "keys").contains(&by_hand), "{found:#}");
+    assert_eq!(code, Some(0), "{found:#}");
 }
 
 #[allow(clippy::disallowed_methods, reason = "a certificate is good from now on")]

@@ -56,7 +56,7 @@ impl Seen {
     }
 
     /// A call that is made again, as long as it is unavailable.
-    async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         what: &str,
         call: impl AsyncFn() -> Result<Response<T>, Status>,

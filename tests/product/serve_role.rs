@@ -120,7 +120,7 @@ pub(crate) struct Running {
     child: Child,
     pub(crate) said: Receiver<String>,
     out: Receiver<String>,
-    admin: String,
+    pub(crate) admin: String,
 }
 
 impl Running {

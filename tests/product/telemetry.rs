@@ -4,12 +4,15 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rcgen::CertificateParams;
 use roamline_serve::Tasks;
 
 use crate::collector::{Collector, Seen};
+use crate::ports::http;
 use crate::process::{Site, WITHIN, text};
 use crate::redis::starter::Redis;
 use crate::serve_role::{Apart, front, wait_for};
+use crate::tls::{Authority, local};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -84,6 +87,14 @@ async fn a_login_is_one_trace_over_client_services_and_stores() {
         let script = child("roamline-session", CLIENT, operation, login);
         assert!(script.attributes.contains(&("db.system.name".into(), "redis".into())), "{script:?}");
     }
+    for caller in [&session, &profile] {
+        let shown = http(&caller.admin, "GET /metrics HTTP/1.1\r\n", b"");
+        for rpc in ["GetJsonWebKeySet", "IssueServiceToken", "ListRevocations"] {
+            let named = format!("rpc_method=\"roamline.auth.v1.AuthService/{rpc}\"");
+            let is_it = |line: &str| line.starts_with("rpc_client_call_duration") && line.contains(&named);
+            assert!(shown.lines().any(is_it), "{rpc} is measured: {shown}");
+        }
+    }
     for running in [session, profile, auth] {
         assert!(running.stop().success(), "what is left is sent, and the process ends");
     }
@@ -104,6 +115,41 @@ async fn a_login_is_one_trace_over_client_services_and_stores() {
     tasks.stop(WITHIN).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_with_another_authority_is_sent_to_once_the_files_say_so() {
+    let (files, other) = (Authority::new(), Authority::new());
+    let client = CertificateParams::new(["roamline".to_owned()]).unwrap();
+    for authority in [&files, &other] {
+        authority.give(authority, "server", &local());
+    }
+    files.give(&files, "client", &client);
+    std::fs::write(files.file("headers"), "authorization: Bearer first\n").unwrap();
+    // It stays bound while the collector changes.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (first, until_first) = (Collector::default(), Tasks::new());
+    first.start_secure(&listener, files.mutual(), &until_first);
+    let site = Site::new()
+        .set("TELEMETRY__ENDPOINT", &format!("https://{}", listener.local_addr().unwrap()))
+        .set("TELEMETRY__METRICS_EVERY", "200ms")
+        .set("TELEMETRY__HEADERS_FILE", &files.file("headers"))
+        .set("TELEMETRY__TLS__CA_FILE", &files.file("ca.crt"))
+        .set("TELEMETRY__TLS__CERTIFICATE_FILE", &files.file("client.crt"))
+        .set("TELEMETRY__TLS__KEY_FILE", &files.file("client.key"));
+    let server = tokio::task::block_in_place(|| site.start());
+    first.until_shown("Bearer first").await;
+    until_first.stop(WITHIN).await;
+
+    let (second, tasks) = (Collector::default(), Tasks::new());
+    second.start_secure(&listener, other.mutual(), &tasks);
+    std::fs::write(files.file("ca.crt"), "none").unwrap();
+    other.give(&files, "client", &client);
+    std::fs::write(files.file("headers"), "authorization: Bearer second\n").unwrap();
+    std::fs::copy(other.file("ca.crt"), files.file("ca.crt")).unwrap();
+    second.until_shown("Bearer second").await;
+    assert!(server.stop().success());
+    tasks.stop(WITHIN).await;
+}
+
 #[test]
 fn nobody_waits_for_a_collector_that_takes_nothing() {
     // It accepts connections, and says nothing.
@@ -111,7 +157,7 @@ fn nobody_waits_for_a_collector_that_takes_nothing() {
     let endpoint = format!("http://{}", mute.local_addr().unwrap());
     let site = Site::new().with(&["--demo"]).set("TELEMETRY__ENDPOINT", &endpoint);
     let server = site.start();
-    let metrics = crate::ports::http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
+    let metrics = http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
     assert!(metrics.contains("roamline_ready 1"), "{metrics}");
     let told = Instant::now();
     assert!(server.stop().success());
@@ -122,7 +168,7 @@ fn nobody_waits_for_a_collector_that_takes_nothing() {
 fn each_metric_that_is_shown_is_listed_with_its_labels() {
     let site = Site::new().with(&["--demo"]);
     let server = site.start();
-    let text = crate::ports::http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
+    let text = http(&server.admin, "GET /metrics HTTP/1.1\r\n", b"");
     let shown = text.lines().filter(|line| line.starts_with("roamline_") || line.starts_with("rpc_"));
     let listed: Vec<_> = roamline_serve::inventory::ALL.iter().map(|entry| entry.exposed()).collect();
     let mut number = 0;

@@ -11,7 +11,7 @@ use roamline_proto::auth::auth_service_client::AuthServiceClient;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tonic::Status;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 use crate::clients::channel;
 use crate::process::{Server, Site, WITHIN, errors, start, text};
@@ -19,14 +19,14 @@ use crate::process::{Server, Site, WITHIN, errors, start, text};
 const DEMO_PHONE: &str = "SEP02005E005302";
 
 /// An authority and the folder of the files that it gives out.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,16 +36,24 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem, folder }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
     /// Writes `NAME.crt` and `NAME.key` into the folder.
-    fn give(&self, folder: &Self, name: &str, params: &CertificateParams) {
+    pub(crate) fn give(&self, folder: &Self, name: &str, params: &CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(folder.file(&format!("{name}.crt")), certificate.pem()).unwrap();
         std::fs::write(folder.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+
+    /// What a server of tests shows, who talks with those alone who have a certificate of this authority.
+    pub(crate) fn mutual(&self) -> ServerTlsConfig {
+        let file = |name| std::fs::read(self.file(name)).unwrap();
+        ServerTlsConfig::new()
+            .identity(Identity::from_pem(file("server.crt"), file("server.key")))
+            .client_ca_root(Certificate::from_pem(&self.pem))
     }
 
     /// `roamline up` with TLS, not yet started.
@@ -63,7 +71,7 @@ impl Authority {
     }
 }
 
-fn local() -> CertificateParams {
+pub(crate) fn local() -> CertificateParams {
     CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap()
 }
 

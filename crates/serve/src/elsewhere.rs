@@ -12,6 +12,8 @@ use std::time::Duration;
 use http::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::tasks::Tasks;
@@ -65,6 +67,9 @@ pub enum ElsewhereError {
         #[source]
         source: io::Error,
     },
+    /// A file of authorities without any.
+    #[error("tls.ca_file: {} holds no certificate in PEM", .0.display())]
+    NoAuthority(PathBuf),
     /// Files that TLS cannot be set up with.
     #[error("tls: the files cannot be used")]
     Files(#[source] tonic::transport::Error),
@@ -89,7 +94,7 @@ struct Host {
 
 /// What the files of TLS hold.
 #[derive(Clone, PartialEq, Eq)]
-struct Pem {
+pub(crate) struct Pem {
     ca: Option<Vec<u8>>,
     ours: Option<(Vec<u8>, Vec<u8>)>,
 }
@@ -157,16 +162,7 @@ impl Elsewhere {
         if !host.is_secure() {
             return Ok(endpoint);
         }
-        let config = ClientTlsConfig::new().domain_name(host.name.clone());
-        let config = match &pem.ca {
-            None => config.with_native_roots(),
-            Some(ca) => config.ca_certificate(Certificate::from_pem(ca)),
-        };
-        let config = match &pem.ours {
-            None => config,
-            Some((certificate, key)) => config.identity(Identity::from_pem(certificate, key)),
-        };
-        endpoint.tls_config(config).map_err(ElsewhereError::Files)
+        endpoint.tls_config(pem.client().domain_name(host.name.clone())).map_err(ElsewhereError::Files)
     }
 }
 
@@ -201,7 +197,11 @@ impl Host {
 }
 
 impl Pem {
-    fn read(tls: &CallTls) -> Result<Self, ElsewhereError> {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When one cannot be read, one of a pair is missing, or there is no authority in the file of them.
+    pub(crate) fn read(tls: &CallTls) -> Result<Self, ElsewhereError> {
         let file = |key, path: &Path| match path.as_os_str().is_empty() {
             true => Ok(None),
             false => read(path).map(Some).map_err(|source| ElsewhereError::Unreadable {
@@ -216,8 +216,29 @@ impl Pem {
             (None, None) => None,
             _ => return Err(ElsewhereError::Half),
         };
-        Ok(Self { ca: file("ca_file", &tls.ca_file)?, ours })
+        let ca = file("ca_file", &tls.ca_file)?;
+        if ca.as_ref().is_some_and(|ca| !has_certificates(ca)) {
+            return Err(ElsewhereError::NoAuthority(tls.ca_file.clone()));
+        }
+        Ok(Self { ca, ours })
     }
+
+    /// Whom a client believes by them, and what it shows.
+    pub(crate) fn client(&self) -> ClientTlsConfig {
+        let config = match &self.ca {
+            None => ClientTlsConfig::new().with_native_roots(),
+            Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
+        };
+        match &self.ours {
+            None => config,
+            Some((certificate, key)) => config.identity(Identity::from_pem(certificate, key)),
+        }
+    }
+}
+
+fn has_certificates(pem: &[u8]) -> bool {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    found.is_ok_and(|found| !found.is_empty())
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -261,6 +282,8 @@ mod tests {
         assert!(elsewhere("https://a:1", &missing).unwrap_err().contains("tls.ca_file: /nonexistent/ca"));
         let half = CallTls { key_file: noise.clone(), ..CallTls::default() };
         assert!(elsewhere("https://a:1", &half).unwrap_err().contains("belong together"));
+        let nobody = CallTls { ca_file: noise.clone(), ..CallTls::default() };
+        assert!(elsewhere("https://a:1", &nobody).unwrap_err().contains("noise holds no certificate"));
         let both = CallTls { certificate_file: noise.clone(), key_file: noise, ..CallTls::default() };
         assert!(elsewhere("https://a:1", &both).unwrap_err().contains("cannot be used"));
     }

@@ -251,6 +251,14 @@ pub static THROTTLED: Counter = Counter::new(
     &[("by", OneOf(&["phone", "source", "token", "user"]))],
     "Credentials that were refused unseen because of failures before, by what was counted; `token`: opaque tokens",
 );
+/// When the next key signs.
+pub static SIGNING_KEY_DUE: Level = Level::new(
+    "roamline.auth.signing_key.due",
+    "s",
+    AUTH,
+    &[],
+    "When the next key is to sign tokens, since 1970; 0 where keys are in files, which are changed by hand",
+);
 /// Work that waits for a hashing thread.
 pub static HASHING_WAITING: Gauge = Gauge::new(
     "roamline.auth.hashing.waiting",
@@ -418,6 +426,7 @@ pub static ALL: &[&Entry] = &[
     TOKENS.entry(),
     TELEMETRY.entry(),
     THROTTLED.entry(),
+    SIGNING_KEY_DUE.entry(),
     HASHING_WAITING.entry(),
     HASHING_WAIT.entry(),
     HASHING_SHED.entry(),

@@ -1,39 +1,35 @@
 //! The section `[telemetry]`: traces, metrics and logs for a collector, over OTLP. What waits for it is bounded, and a
 //! collector that is slow, wrong or gone slows and stops nobody: what it does not take is dropped, and counted.
 
+mod collector;
+mod room;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{
-    BatchConfigBuilder as LogBatchConfig, BatchLogProcessor, LogBatch, LogProcessor, SdkLogRecord,
-    SdkLoggerProvider,
-};
+use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatchConfig, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
-    SpanProcessor,
+    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, Sampler, SdkTracerProvider,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tokio::task::JoinSet;
 
-use crate::elsewhere::CallTls;
-use crate::inventory::TELEMETRY;
+use crate::elsewhere::{CallTls, ElsewhereError};
 use crate::{metrics, trace};
+use collector::Collector;
+use room::{Bounded, Counted, Room};
 
 /// Spans, and lines of the log, that wait at most; what else comes is dropped.
 const WAITING: usize = 8192;
@@ -55,7 +51,8 @@ const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 pub struct TelemetryConfig {
     /// Address of the collector: `http://host:4317`, or `https://host:4317` with TLS.
     pub endpoint: String,
-    /// A file with headers for the collector, such as a token: one a line, `name: value`.
+    /// A file with headers for the collector, such as a token: one a line, `name: value`. It is read again when it
+    /// changes.
     pub headers_file: PathBuf,
     /// TLS to the collector.
     pub tls: CallTls,
@@ -95,11 +92,9 @@ pub enum TelemetryError {
     /// Metrics all the time.
     #[error("telemetry.metrics_every is less than 100ms")]
     MetricsEvery,
-    /// A file that cannot be read.
-    #[error("telemetry.{key}: {} cannot be read", path.display())]
+    /// Headers that cannot be read.
+    #[error("telemetry.headers_file: {} cannot be read", path.display())]
     Unreadable {
-        /// The setting that names it.
-        key: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -109,15 +104,9 @@ pub enum TelemetryError {
     /// A line that is no header. What it says may be secret.
     #[error("telemetry.headers_file: line {0} is no `name: value`")]
     Header(usize),
-    /// A certificate without its key, or a key without its certificate.
-    #[error("telemetry.tls.certificate_file and telemetry.tls.key_file belong together, and one is missing")]
-    Half,
-    /// TLS is configured, and not spoken.
-    #[error("telemetry.tls is set, and the address is without TLS; begin it with https://")]
-    Plain,
-    /// Files that TLS cannot be set up with.
-    #[error("telemetry.tls: the files cannot be used")]
-    Tls(#[source] tonic::transport::Error),
+    /// TLS that cannot be set up.
+    #[error("telemetry")]
+    Tls(#[from] ElsewhereError),
     /// What the exporters refuse, such as variables that they read.
     #[error("telemetry: nothing can be sent")]
     Exporter(#[from] ExporterBuildError),
@@ -141,57 +130,6 @@ impl TelemetryConfig {
         named.or_else(|| std::env::var(ENDPOINT_VARIABLE).ok().filter(|endpoint| !endpoint.is_empty()))
     }
 
-    fn channel(&self, address: &str) -> Result<Channel, TelemetryError> {
-        let endpoint = Endpoint::from_shared(address.to_owned())
-            .ok()
-            .filter(|endpoint| matches!(endpoint.uri().scheme_str(), Some("http" | "https")))
-            .filter(|endpoint| endpoint.uri().authority().is_some_and(|host| !host.as_str().contains('@')))
-            .ok_or_else(|| TelemetryError::Endpoint(shown(address)))?;
-        let endpoint = endpoint.connect_timeout(CONNECT_WITHIN).timeout(ANSWER_WITHIN);
-        if endpoint.uri().scheme_str() == Some("http") {
-            if self.tls != CallTls::default() {
-                return Err(TelemetryError::Plain);
-            }
-            return Ok(endpoint.connect_lazy());
-        }
-        let CallTls { ca_file, certificate_file, key_file } = &self.tls;
-        let tls = match ca_file.as_os_str().is_empty() {
-            true => ClientTlsConfig::new().with_native_roots(),
-            false => {
-                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("tls.ca_file", ca_file)?))
-            }
-        };
-        let tls = match (certificate_file.as_os_str().is_empty(), key_file.as_os_str().is_empty()) {
-            (true, true) => tls,
-            (false, false) => tls.identity(Identity::from_pem(
-                read("tls.certificate_file", certificate_file)?,
-                read("tls.key_file", key_file)?,
-            )),
-            _ => return Err(TelemetryError::Half),
-        };
-        Ok(endpoint.tls_config(tls).map_err(TelemetryError::Tls)?.connect_lazy())
-    }
-
-    /// The headers of the file.
-    fn headers(&self) -> Result<MetadataMap, TelemetryError> {
-        let mut headers = MetadataMap::new();
-        if self.headers_file.as_os_str().is_empty() {
-            return Ok(headers);
-        }
-        let text = read("headers_file", &self.headers_file)?;
-        let text = String::from_utf8_lossy(&text);
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        for (number, line) in lines {
-            let wrong = || TelemetryError::Header(number + 1);
-            let (name, value) = line.split_once(':').ok_or_else(wrong)?;
-            let name: AsciiMetadataKey = name.trim().to_ascii_lowercase().parse().map_err(|_| wrong())?;
-            let mut value: AsciiMetadataValue = value.trim().parse().map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        Ok(headers)
-    }
-
     fn resource(&self, origin: &Origin) -> Resource {
         let own = [
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
@@ -207,20 +145,12 @@ impl TelemetryConfig {
     }
 }
 
-/// An address without what stands before an `@`, which may be a password.
-fn shown(address: &str) -> String {
-    address.rsplit_once('@').map_or_else(|| address.to_owned(), |(_, host)| format!("..@{host}"))
-}
-
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TelemetryError> {
-    let unreadable = |source| TelemetryError::Unreadable { key, path: path.to_owned(), source };
-    std::fs::read(path).map_err(unreadable)
-}
-
 /// What sends, until the process ends.
 pub(crate) struct Sending {
     traces: SdkTracerProvider,
     pub(crate) logs: SdkLoggerProvider,
+    /// Looks after the files of the collector, as long as this is there.
+    _following: JoinSet<()>,
 }
 
 impl Sending {
@@ -236,13 +166,15 @@ impl Sending {
             return Err(TelemetryError::MetricsEvery);
         }
         let Some(address) = config.address() else { return Ok(None) };
-        let (channel, headers, resource) =
-            (config.channel(&address)?, config.headers()?, config.resource(origin));
+        let (Collector { channel, headers }, follower) = Collector::at(&address, config)?;
+        let mut following = JoinSet::new();
+        following.spawn(follower.follow());
+        let resource = config.resource(origin);
 
         let metrics = MetricExporter::builder()
             .with_tonic()
             .with_channel(channel.clone())
-            .with_metadata(headers.clone())
+            .with_interceptor(headers.clone())
             .with_timeout(ANSWER_WITHIN)
             .build()?;
         metrics::send_with(
@@ -253,7 +185,7 @@ impl Sending {
         let spans = SpanExporter::builder()
             .with_tonic()
             .with_channel(channel.clone())
-            .with_metadata(headers.clone())
+            .with_interceptor(headers.clone())
             .with_timeout(ANSWER_WITHIN)
             .build()?;
         let of_spans = Arc::new(Room::new("traces"));
@@ -274,7 +206,7 @@ impl Sending {
         let lines = LogExporter::builder()
             .with_tonic()
             .with_channel(channel)
-            .with_metadata(headers)
+            .with_interceptor(headers)
             .with_timeout(ANSWER_WITHIN)
             .build()?;
         let of_lines = Arc::new(Room::new("logs"));
@@ -289,7 +221,7 @@ impl Sending {
             .with_log_processor(Bounded { inner: processor, room: of_lines })
             .with_resource(resource)
             .build();
-        Ok(Some(Self { traces, logs }))
+        Ok(Some(Self { traces, logs, _following: following }))
     }
 
     /// Sends what is left, within a bounded time. The runtime must still be there.
@@ -314,154 +246,17 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// Room for what waits to be sent, and what became of it.
-#[derive(Debug)]
-struct Room {
-    signal: &'static str,
-    taken: AtomicUsize,
-    failing: AtomicBool,
-}
-
-impl Room {
-    fn new(signal: &'static str) -> Self {
-        Self { signal, taken: AtomicUsize::new(0), failing: AtomicBool::new(false) }
-    }
-
-    /// Whether there is room for one more, which is taken then.
-    fn take(&self) -> bool {
-        let more = |taken: usize| (taken < WAITING).then_some(taken + 1);
-        let room = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
-        if !room {
-            self.count(1, "dropped");
-        }
-        room
-    }
-
-    /// So many have been sent, or not.
-    fn give_back(&self, number: usize, sent: &OTelSdkResult) {
-        let less = |taken: usize| Some(taken.saturating_sub(number));
-        let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        self.count(number, if sent.is_ok() { "sent" } else { "failed" });
-        // Told once, and not through what fails.
-        let failed_before = self.failing.swap(sent.is_err(), Ordering::Relaxed);
-        match sent {
-            Err(error) if !failed_before => {
-                tracing::warn!(signal = self.signal, %error, "the collector of telemetry takes nothing: it is dropped");
-            }
-            Ok(()) if failed_before => {
-                tracing::info!(signal = self.signal, "the collector takes telemetry again");
-            }
-            _ => {}
-        }
-    }
-
-    fn count(&self, number: usize, result: &'static str) {
-        TELEMETRY.add(number as u64, &[("signal", self.signal), ("result", result)]);
-    }
-}
-
-/// Takes no more than there is room for.
-#[derive(Debug)]
-struct Bounded<P> {
-    inner: P,
-    room: Arc<Room>,
-}
-
-/// Counts what it sends.
-#[derive(Debug)]
-struct Counted<E> {
-    inner: E,
-    room: Arc<Room>,
-}
-
-impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        self.inner.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() && self.room.take() {
-            self.inner.on_end(span);
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
-impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanExporter for Counted<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let number = batch.len();
-        let sent = self.inner.export(batch).await;
-        self.room.give_back(number, &sent);
-        sent
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
-impl<P: LogProcessor> LogProcessor for Bounded<P> {
-    fn emit(&self, line: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if self.room.take() {
-            self.inner.emit(line, scope);
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
-impl<E: opentelemetry_sdk::logs::LogExporter> opentelemetry_sdk::logs::LogExporter for Counted<E> {
-    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let number = batch.iter().count();
-        let sent = self.inner.export(batch).await;
-        self.room.give_back(number, &sent);
-        sent
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::chain;
 
     fn origin() -> Origin {
         Origin { role: "up", cluster: "local".into(), instance: "1".into() }
     }
 
     fn refused(config: &TelemetryConfig) -> String {
-        Sending::begin(config, &origin()).unwrap_err().to_string()
+        chain(&Sending::begin(config, &origin()).unwrap_err())
     }
 
     #[tokio::test]
@@ -482,21 +277,12 @@ mod tests {
         let endpoint = "http://127.0.0.1:1".to_owned();
         let wrong = TelemetryConfig { endpoint: endpoint.clone(), headers_file: file.clone(), ..config() };
         assert_eq!(refused(&wrong), "telemetry.headers_file: line 3 is no `name: value`");
-        std::fs::write(&file, "Authorization: Bearer s3cret\n").unwrap();
-        assert_eq!(wrong.headers().unwrap().get("authorization").unwrap(), "Bearer s3cret");
+        let missing = TelemetryConfig { headers_file: folder.path().join("none"), ..wrong };
+        assert!(refused(&missing).contains("none cannot be read: No such file"), "{}", refused(&missing));
         let tls = CallTls { ca_file: file, ..CallTls::default() };
-        assert!(refused(&TelemetryConfig { endpoint, tls, ..config() }).contains("begin it with https://"));
-    }
-
-    #[test]
-    fn what_waits_is_bounded_and_the_rest_is_counted() {
-        let room = Room::new("traces");
-        let taken = (0..WAITING + 10).filter(|_| room.take()).count();
-        assert_eq!(taken, WAITING);
-        room.give_back(BATCH, &Ok(()));
-        assert!(room.take());
-        let text = metrics::text().unwrap();
-        let dropped = "roamline_telemetry_records_total{result=\"dropped\",signal=\"traces\"} 10";
-        assert!(text.contains(dropped), "{text}");
+        let plain = TelemetryConfig { endpoint, tls: tls.clone(), ..config() };
+        assert!(refused(&plain).starts_with("telemetry: tls is set"), "{}", refused(&plain));
+        let noise = TelemetryConfig { endpoint: "https://127.0.0.1:1".into(), tls, ..config() };
+        assert!(refused(&noise).ends_with("holds no certificate in PEM"), "{}", refused(&noise));
     }
 }

@@ -293,7 +293,7 @@ fn say_when_it_ends(not_after: Option<Timestamp>, now: Timestamp) {
 }
 
 /// An error and what is behind it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

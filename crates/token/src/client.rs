@@ -10,11 +10,12 @@ use roamline_proto::auth::{
     GetJsonWebKeySetRequest, JsonWebKey, ListRevocationsRequest, ListRevocationsResponse, PrincipalKind,
 };
 use tokio::sync::Notify;
+use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use tower::{BoxError, Service};
 
 use crate::key_box::{FetchError, KeySource};
 use crate::revocations::RevocationSource;
@@ -108,21 +109,47 @@ impl ServiceToken {
     }
 }
 
-/// The keys that an auth service elsewhere publishes.
-pub struct RemoteKeys(Channel);
+/// What an auth service elsewhere is asked through: a channel, or whatever a process puts around one.
+pub trait WayToAuth:
+    Service<
+        http::Request<Body>,
+        Response = http::Response<Body>,
+        Error: Into<BoxError> + Send + Sync,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
 
-impl RemoteKeys {
-    /// Asks the auth service at the other end of `channel`.
-    pub fn new(channel: Channel) -> Self {
-        Self(channel)
+impl<S> WayToAuth for S where
+    S: Service<
+            http::Request<Body>,
+            Response = http::Response<Body>,
+            Error: Into<BoxError> + Send + Sync,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The keys that an auth service elsewhere publishes.
+pub struct RemoteKeys<S>(AuthServiceClient<S>);
+
+impl<S: WayToAuth> RemoteKeys<S> {
+    /// Asks the auth service at the end of that way.
+    pub fn new(auth: S) -> Self {
+        Self(AuthServiceClient::new(auth))
     }
 }
 
 #[async_trait]
-impl KeySource for RemoteKeys {
+impl<S: WayToAuth> KeySource for RemoteKeys<S> {
     async fn fetch(&self) -> Result<Vec<JsonWebKey>, FetchError> {
-        let mut client = AuthServiceClient::new(self.0.clone());
-        let answer = client.get_json_web_key_set(GetJsonWebKeySetRequest {}).await;
+        let answer = self.0.clone().get_json_web_key_set(GetJsonWebKeySetRequest {}).await;
         answer
             .map(|response| response.into_inner().keys)
             .map_err(|status| FetchError(status.message().to_owned()))
@@ -130,15 +157,15 @@ impl KeySource for RemoteKeys {
 }
 
 /// The revocations that an auth service elsewhere tells other services.
-pub struct RemoteRevocations {
-    auth: AuthServiceClient<InterceptedService<Channel, Bearer>>,
+pub struct RemoteRevocations<S> {
+    auth: AuthServiceClient<InterceptedService<S, Bearer>>,
     refused: Arc<Notify>,
 }
 
-impl RemoteRevocations {
-    /// Asks the auth service at the other end of `channel`, as the service whose token `bearer` has.
-    pub fn new(channel: Channel, bearer: Bearer) -> Self {
-        Self { auth: AuthServiceClient::with_interceptor(channel, bearer), refused: Arc::default() }
+impl<S: WayToAuth> RemoteRevocations<S> {
+    /// Asks the auth service at the end of that way, as the service whose token `bearer` has.
+    pub fn new(auth: S, bearer: Bearer) -> Self {
+        Self { auth: AuthServiceClient::with_interceptor(auth, bearer), refused: Arc::default() }
     }
 
     /// Tells `refused` whenever the service's token is not believed (any more): its key may be revoked.
@@ -149,7 +176,7 @@ impl RemoteRevocations {
 }
 
 #[async_trait]
-impl RevocationSource for RemoteRevocations {
+impl<S: WayToAuth> RevocationSource for RemoteRevocations<S> {
     async fn after(&self, revision: u64) -> Result<ListRevocationsResponse, FetchError> {
         let answer = self.auth.clone().list_revocations(ListRevocationsRequest { after: revision }).await;
         answer.map(tonic::Response::into_inner).map_err(|status| {

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 pub use bearer_verifier::BearerVerifier;
 pub use caller::Caller;
 pub use claims::Claims;
-pub use client::{Bearer, RemoteKeys, RemoteRevocations, ServiceToken};
+pub use client::{Bearer, RemoteKeys, RemoteRevocations, ServiceToken, WayToAuth};
 pub use jwks::{KeyError, public_key};
 pub use key_box::{FetchError, KeySource};
 pub use layer::{CallerLayer, CallerService};

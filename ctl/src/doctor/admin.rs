@@ -1,5 +1,5 @@
-//! What the admin port of a process tells: whether it is alive and ready, its release and tables, its Redis, its
-//! certificate, and how far the audit trail is behind.
+//! What the admin port of a process tells: whether it is alive and ready, its release and tables, its Redis, and its
+//! numbers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tonic::codegen::Bytes;
 
+use super::measured::measured;
 use super::metrics::Samples;
-use super::{Check, clocks, ending};
+use super::{Check, clocks};
 use crate::clock;
 use crate::exit::Failure;
 
@@ -22,8 +23,6 @@ use crate::exit::Failure;
 const WITHIN: Duration = Duration::from_secs(5);
 /// No page is longer.
 const LONGEST: usize = 16 << 20;
-/// Events that the audit trail may lack for a moment.
-const BEHIND: f64 = 100.0;
 
 /// A page: its status and its text, or why there is none.
 pub(crate) type Page = Result<(u16, String), String>;
@@ -268,48 +267,6 @@ fn redis(place: &str, live: &Live) -> Check {
     Check::ok("redis", place, found)
 }
 
-/// What the numbers of a process say.
-fn measured(place: &str, samples: &Samples, now: Timestamp) -> Vec<Check> {
-    let mut checks = Vec::new();
-    // A time of 0 is that of a process without TLS.
-    let certificates =
-        samples.of("roamline_tls_certificate_not_after_seconds").filter(|sample| sample.value > 0.0);
-    for ends in certificates.filter_map(|sample| instant(sample.value)) {
-        let todo = "renew the certificate of server.tls: it is read again by itself";
-        checks.push(ending("certificate", place, ends, now, todo));
-    }
-    for sample in samples.of("roamline_emcc_trust_not_after_seconds") {
-        if let Some(ends) = instant(sample.value) {
-            let todo = "docs/federation.md says how an authority is changed";
-            checks.push(ending("trust", sample.label("cluster"), ends, now, todo));
-        }
-    }
-    let failed = samples.of("roamline_tls_reloads_total").filter(|sample| sample.label("result") == "failed");
-    if failed.map(|sample| sample.value).sum::<f64>() > 0.0 {
-        let todo =
-            "the log says what is wrong with the files of server.tls; the old certificate is used meanwhile";
-        checks.push(Check::warning("certificate", place, "a renewed certificate could not be used", todo));
-    }
-    if let Some(behind) = samples.greatest("roamline_session_audit_behind") {
-        let found = format!("{behind} events behind");
-        checks.push(match behind > BEHIND {
-            true => Check::warning(
-                "audit",
-                place,
-                found,
-                "see whether PostgreSQL is slow or full; the log says what it refuses",
-            ),
-            false => Check::ok("audit", place, found),
-        });
-    }
-    checks
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "an instant of this era in whole seconds")]
-fn instant(seconds: f64) -> Option<Timestamp> {
-    Timestamp::from_second(seconds as i64).ok()
-}
-
 /// That processes of one cluster are of one release, with tables to match, and all of one cluster.
 fn alike(abouts: &[&About]) -> Vec<Check> {
     let distinct = |of: fn(&About) -> &str| {
@@ -365,17 +322,6 @@ mod tests {
         assert_eq!(state(live(false, 2, 0)), State::Warning);
         assert_eq!(state(live(true, 1, 2)), State::Failed);
         assert_eq!(state(Live { server: None, ..live(true, 0, 0) }), State::Failed);
-    }
-
-    #[test]
-    fn a_certificate_and_an_audit_trail_are_judged_by_the_numbers_of_the_process() {
-        let now: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
-        let ends = now.as_second() + 3600;
-        let text =
-            format!("roamline_tls_certificate_not_after_seconds {ends}\nroamline_session_audit_behind 101\n");
-        let states: Vec<_> =
-            measured("here", &Samples::read(&text), now).iter().map(|c| (c.what, c.state)).collect();
-        assert_eq!(states, [("certificate", State::Warning), ("audit", State::Warning)]);
     }
 
     #[test]

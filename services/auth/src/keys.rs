@@ -150,15 +150,15 @@ impl Keys {
         Ok(())
     }
 
-    /// Whether the current key has signed for so long that the next one should, and verifiers know that one.
-    pub(crate) fn is_due(&self, lives_for: Duration, now: Timestamp) -> bool {
+    /// When the next key is to sign: the current one has done so for that long then, and verifiers know the next one.
+    /// `None` where the operator changes them, or there is no next one.
+    pub(crate) fn due_at(&self, lives_for: Duration) -> Option<Timestamp> {
         let held = self.held.load();
-        let began = held.current().ok().and_then(|key| key.signs_from);
-        let known = held.records.iter().filter(|key| key.signs_from.is_none());
-        let known =
-            known.map(|key| key.created_at).min().is_some_and(|made| now.duration_since(made) >= KNOWN_AFTER);
-        known
-            && began.is_some_and(|began| now.duration_since(began).unsigned_abs() >= lives_for && now > began)
+        let next = held.records.iter().filter(|key| key.signs_from.is_none());
+        let made = next.map(|key| key.created_at).min().filter(|_| !self.are_in_files())?;
+        let began = held.current().ok()?.signs_from?;
+        let (old, known) = (began.checked_add(lives_for), made.checked_add(KNOWN_AFTER));
+        Some(old.unwrap_or(Timestamp::MAX).max(known.unwrap_or(Timestamp::MAX)))
     }
 
     /// Makes the next key the current one in the place of `previous`, if that is the current one still; else takes what

@@ -4,8 +4,10 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use roamline_domain::Violations;
 use roamline_serve::Tasks;
+use roamline_serve::inventory::SIGNING_KEY_DUE;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::Service;
@@ -78,8 +80,13 @@ impl Service {
     /// finished then, and as long as that key signs nobody is believed. Of all replicas one does.
     pub(crate) async fn look_after_keys(&self) -> Result<(), AuthError> {
         let done = self.look_at_keys().await;
+        SIGNING_KEY_DUE.set(self.next_key_due().map_or(0, Timestamp::as_second));
         self.refresh_verifiers().await;
         done
+    }
+
+    fn next_key_due(&self) -> Option<Timestamp> {
+        self.keys.due_at(self.config.tokens.key_lives_for)
     }
 
     async fn look_at_keys(&self) -> Result<(), AuthError> {
@@ -98,7 +105,7 @@ impl Service {
         self.keys.drop_old(&*self.store, self.tokens_live_for(), now).await.map_err(keys_failed)?;
         let current = self.keys.current().map_err(keys_failed)?;
         let compromised = self.revocations.refuse_key(&current);
-        if compromised || self.keys.is_due(self.config.tokens.key_lives_for, now) {
+        if compromised || self.next_key_due().is_some_and(|due| due <= now) {
             let rotation = Rotation { now, previous_for: self.tokens_live_for(), compromised };
             let rotated = self.keys.rotate(&*self.store, &current, rotation, &self.ids).await;
             let rotated = rotated.map_err(keys_failed)?;
@@ -203,7 +210,6 @@ fn keys_failed(error: BuildError) -> AuthError {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use rcgen::KeyPair;
     use roamline_proto::auth::PrincipalKind;
     use roamline_serve::{Clock, Ids};
@@ -247,6 +253,26 @@ mod tests {
         assert!(after.iter().all(|kid| !before.contains(kid)));
         assert_eq!(auth.signer().public_key().kid, after[0]);
         assert_eq!(*auth.0.files_told.lock().unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn it_is_told_when_the_next_key_is_due_and_that_keys_in_files_never_are() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let mut config = AuthConfig::default();
+        let auth = build(&config, &clock).await;
+        let month = config.tokens.key_lives_for;
+        assert_eq!(auth.0.next_key_due(), Timestamp::UNIX_EPOCH.checked_add(month).ok());
+        hand.advance(month);
+        let before = kids(&auth);
+        auth.0.look_after_keys().await.unwrap();
+        assert_eq!(auth.signer().public_key().kid, before[1], "the next one signs when it is due");
+        assert_eq!(auth.0.next_key_due(), clock.now().checked_add(month).ok());
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        std::fs::write(&file, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        config.tokens.key_files = vec![file];
+        assert_eq!(build(&config, &clock).await.0.next_key_due(), None);
     }
 
     #[tokio::test]

@@ -599,6 +599,12 @@ async fn xc_10_what_expires_is_warned_of() {
     };
     let metrics = tokio::time::timeout(WITHIN, metrics).await.expect("its authority's end is told");
     assert!(metrics.contains("roamline_emcc_invitations_total{result=\"OK\"}"), "{metrics}");
+    let made = |rpc: &str, peer: &str| {
+        let rpc = format!("rpc_method=\"roamline.emcc.v1.TrustExchangeService/{rpc}\"");
+        let calls = metrics.lines().filter(|line| line.starts_with("rpc_client_call_duration_seconds_count"));
+        calls.into_iter().any(|line| line.contains(&rpc) && line.contains(&format!("peer=\"{peer}\"")))
+    };
+    assert!(made("RedeemInvitation", "berlin") && made("GetTrustBundle", "wismar"), "{metrics}");
     berlin.later(18 * 86_400);
     let over = "the last of its authorities has expired at 2027-02-01T00:00:00Z";
     assert_eq!(berlin.trust().await.peers[0].warning, over);

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use roamline_emcc::{Local, Neighbours};
-use roamline_serve::{Api, Listeners, Outset};
+use roamline_serve::{Api, Listeners, Outset, Way};
 use roamline_token::{RemoteKeys, RemoteRevocations, Verifier};
-use tonic::transport::Channel;
 
 use crate::cli::{Role, ServeOptions};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::life::{Start, live};
 use crate::service_pass::ServicePass;
-use crate::services::{Called, channel};
+use crate::services::{Called, way};
 use crate::sessions::Sessions;
 use crate::stores::{Places, Stores};
 use crate::{about, administrator, parts, report};
@@ -77,24 +76,24 @@ async fn begin(
     let part = Part { options, config, stores: &stores, start: &start };
     let (mut api, verifier) = match called {
         Called::Auth { profile } => {
-            let profile = channel(Role::Profile, profile, &start.outset.tasks)?;
+            let profile = way(Role::Profile, profile, &start.outset.tasks)?;
             part.auth(data.as_ref(), profile).await?
         }
         Called::Profile { auth, session } => {
-            let auth = channel(Role::Auth, auth, &start.outset.tasks)?;
-            let session = channel(Role::Session, session, &start.outset.tasks)?;
+            let auth = way(Role::Auth, auth, &start.outset.tasks)?;
+            let session = way(Role::Session, session, &start.outset.tasks)?;
             part.profile(auth, session).await
         }
         Called::Session { auth, profile, emcc } => {
-            let auth = channel(Role::Auth, auth, &start.outset.tasks)?;
-            let profile = channel(Role::Profile, profile, &start.outset.tasks)?;
-            let emcc = emcc.as_ref().map(|emcc| channel(Role::Emcc, emcc, &start.outset.tasks));
+            let auth = way(Role::Auth, auth, &start.outset.tasks)?;
+            let profile = way(Role::Profile, profile, &start.outset.tasks)?;
+            let emcc = emcc.as_ref().map(|emcc| way(Role::Emcc, emcc, &start.outset.tasks));
             part.session(auth, profile, emcc.transpose()?).await
         }
         Called::Emcc { auth, profile, session } => {
-            let auth = channel(Role::Auth, auth, &start.outset.tasks)?;
-            let profile = channel(Role::Profile, profile, &start.outset.tasks)?;
-            let session = channel(Role::Session, session, &start.outset.tasks)?;
+            let auth = way(Role::Auth, auth, &start.outset.tasks)?;
+            let profile = way(Role::Profile, profile, &start.outset.tasks)?;
+            let session = way(Role::Session, session, &start.outset.tasks)?;
             part.emcc(auth, profile, session).await
         }
     };
@@ -117,38 +116,38 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    async fn auth(&self, data: Option<&DataDir>, profile: Channel) -> anyhow::Result<(Api, Verifier)> {
+    async fn auth(&self, data: Option<&DataDir>, profile: Way) -> anyhow::Result<(Api, Verifier)> {
         let outset = &self.start.outset;
         let auth = parts::auth(self.config, self.stores, &self.options.cluster_id, outset).await?;
         let config = &self.config.administrator;
         administrator::provide(config, data, &auth, &self.start.addresses.api).await?;
         let bearer = parts::signed(&auth, Role::Auth.name(), outset);
-        parts::obey_policy(&auth, profile.into(), &bearer, outset);
+        parts::obey_policy(&auth, profile, &bearer, outset);
         let mut api = Api::new();
         auth.add_to(&mut api);
         Ok((api, auth.verifier()))
     }
 
-    async fn profile(&self, auth: Channel, session: Channel) -> (Api, Verifier) {
+    async fn profile(&self, auth: Way, session: Way) -> (Api, Verifier) {
         let (verifier, pass) = self.pass(auth.clone()).await;
-        let (mut api, both) = (Api::new(), (session.into(), auth.into()));
+        let (mut api, both) = (Api::new(), (session, auth));
         parts::add_profile(&mut api, self.stores, both, pass.bearer(), &self.start.outset);
         pass.keep(&self.start.outset.tasks);
         (api, verifier)
     }
 
-    async fn session(&self, auth: Channel, profile: Channel, emcc: Option<Channel>) -> (Api, Verifier) {
+    async fn session(&self, auth: Way, profile: Way, emcc: Option<Way>) -> (Api, Verifier) {
         let (verifier, pass) = self.pass(auth.clone()).await;
-        let (mut api, called) = (Api::new(), (profile.into(), auth.into(), emcc.map(Into::into)));
+        let (mut api, called) = (Api::new(), (profile, auth, emcc));
         parts::add_session(&mut api, self.config, self.stores, called, &pass.bearer(), &self.start.outset);
         pass.keep(&self.start.outset.tasks);
         (api, verifier)
     }
 
-    async fn emcc(&self, auth: Channel, profile: Channel, session: Channel) -> (Api, Verifier) {
+    async fn emcc(&self, auth: Way, profile: Way, session: Way) -> (Api, Verifier) {
         let (verifier, pass) = self.pass(auth.clone()).await;
         let (mut api, cluster) = (Api::new(), &self.options.cluster_id);
-        let local = Local::new(profile.into(), auth.into(), session.into(), &pass.bearer());
+        let local = Local::new(profile, auth, session, &pass.bearer());
         let others = (local, Neighbours::default());
         parts::add_emcc(&mut api, self.config, self.stores, cluster, others, self.start);
         pass.keep(&self.start.outset.tasks);
@@ -156,7 +155,7 @@ impl Part<'_> {
     }
 
     /// Who believes tokens, and the service's own.
-    async fn pass(&self, auth: Channel) -> (Verifier, ServicePass) {
+    async fn pass(&self, auth: Way) -> (Verifier, ServicePass) {
         let (role, Outset { clock, tasks, .. }) = (self.options.role, &self.start.outset);
         let issuer = roamline_auth::issuer(&self.options.cluster_id);
         let keys = Arc::new(RemoteKeys::new(auth.clone()));

@@ -8,12 +8,11 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use roamline_proto::auth::IssueServiceTokenRequest;
 use roamline_proto::auth::auth_service_client::AuthServiceClient;
-use roamline_serve::{Clock, Outset, Readiness, Tasks, within};
+use roamline_serve::{Clock, Outset, Readiness, Tasks, Way, within};
 use roamline_token::{Bearer, TokenError, Verifier};
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tonic::transport::Channel;
 
 use crate::cli::Role;
 use crate::services::ServicesConfig;
@@ -28,7 +27,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct ServicePass {
     role: Role,
-    auth: AuthServiceClient<Channel>,
+    auth: AuthServiceClient<Way>,
     config: Arc<ServicesConfig>,
     clock: Clock,
     present: Arc<ArcSwapOption<Issued>>,
@@ -46,7 +45,7 @@ impl ServicePass {
     /// the auth service, which the token is for.
     pub(crate) async fn first(
         role: Role,
-        auth: Channel,
+        auth: Way,
         config: &ServicesConfig,
         verifier: &Verifier,
         Outset { clock, readiness, .. }: &Outset,

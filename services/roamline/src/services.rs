@@ -1,15 +1,14 @@
 //! The section `[services]`: where the other services are when each is a process of its own, and how a process comes by
-//! the channels to them.
+//! the ways to them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use roamline_serve::{CallTls, Elsewhere, Tasks};
+use roamline_serve::{CallTls, Elsewhere, Tasks, Way};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tonic::transport::Channel;
 
 use crate::cli::Role;
 use crate::config::Secret;
@@ -137,11 +136,11 @@ impl Called {
     }
 }
 
-/// A channel to a service, which finds its replicas by itself.
+/// The way to a service, which finds its replicas by itself.
 ///
 /// # Errors
 /// When the files of TLS have become unusable.
-pub(crate) fn channel(role: Role, elsewhere: &Elsewhere, tasks: &Tasks) -> anyhow::Result<Channel> {
+pub(crate) fn way(role: Role, elsewhere: &Elsewhere, tasks: &Tasks) -> anyhow::Result<Way> {
     let task = match role {
         Role::Auth => "auth service",
         Role::Profile => "profile service",
@@ -151,7 +150,7 @@ pub(crate) fn channel(role: Role, elsewhere: &Elsewhere, tasks: &Tasks) -> anyho
     if elsewhere.is_readable() {
         tracing::warn!("the {task} is called without TLS beyond this machine: PINs and tokens can be read");
     }
-    elsewhere.channel(task, tasks).with_context(|| format!("services.{}", role.name()))
+    elsewhere.channel(task, tasks).map(Way::from).with_context(|| format!("services.{}", role.name()))
 }
 
 #[cfg(test)]

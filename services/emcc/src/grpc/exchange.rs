@@ -8,8 +8,7 @@ use roamline_proto::emcc::trust_exchange_service_client::TrustExchangeServiceCli
 use roamline_proto::emcc::{GetTrustBundleRequest, RedeemInvitationRequest};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
-use roamline_serve::PeerDial;
-use tonic::transport::Channel;
+use roamline_serve::{PeerDial, Way};
 use tonic::{Response, Status};
 
 use super::trust::{bundle_from, bundle_to};
@@ -18,7 +17,7 @@ use crate::refusal;
 /// A connection to another cluster.
 pub(crate) struct Exchange {
     cluster: ClusterId,
-    client: TrustExchangeServiceClient<Channel>,
+    client: TrustExchangeServiceClient<Way>,
 }
 
 impl Exchange {
@@ -29,7 +28,8 @@ impl Exchange {
             tracing::debug!(peer = %cluster, error = &error as &dyn std::error::Error, "no connection");
             refusal::unavailable(cluster)
         })?;
-        Ok(Self { cluster: cluster.clone(), client: TrustExchangeServiceClient::new(channel) })
+        let way = Way::from(channel).to_cluster(cluster.as_str());
+        Ok(Self { cluster: cluster.clone(), client: TrustExchangeServiceClient::new(way) })
     }
 
     /// Uses an invitation, and says who we are; returns who it is.
