@@ -85,6 +85,29 @@ pub(crate) struct History {
     pub(crate) several_phones: bool,
 }
 
+impl History {
+    /// What has to do with a violation, as text: operations and events of the session, or of the phone with that epoch.
+    pub(crate) fn about(&self, violation: &Violation) -> Vec<String> {
+        let words = match violation {
+            Violation::LoginLost { session, .. }
+            | Violation::LogoutLost { session, .. }
+            | Violation::UserTwice { session, .. }
+            | Violation::EndedTwice { session }
+            | Violation::Differs { session }
+            | Violation::TooEarly { session }
+            | Violation::Overdue { session }
+            | Violation::LiveDiffers { session } => [session.clone(), String::new()],
+            Violation::PhoneTwice { phone, epoch }
+            | Violation::EpochStale { phone, epoch }
+            | Violation::OutOfTime { phone, epoch } => [phone.clone(), format!("epoch: {epoch},")],
+            Violation::Invented { user, phone } => [user.clone(), phone.clone()],
+        };
+        let operations = self.operations.iter().map(|operation| format!("{operation:?}"));
+        let events = self.log.iter().map(|event| format!("log: {event:?}"));
+        operations.chain(events).filter(|text| words.iter().all(|word| text.contains(word))).collect()
+    }
+}
+
 /// How late the clock may end a session (LO-5).
 const LATE: SignedDuration = SignedDuration::from_secs(2);
 

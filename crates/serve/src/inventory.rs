@@ -179,7 +179,16 @@ pub static REDIS: Level = Level::new(
     "",
     SESSION,
     &[("mode", OneOf(&["cluster", "sentinel", "standalone"])), ("replicas", Words)],
-    "1, with how the Redis that is used is set up, and how many replicas have a change once it is acknowledged",
+    "1, with how the Redis that is used is set up, and how many replicas have a change at least once it is acknowledged",
+);
+/// Its replicas.
+pub static REDIS_REPLICAS: Level = Level::new(
+    "roamline.redis.replicas",
+    "",
+    SESSION,
+    &[("state", OneOf(&["connected", "needed"]))],
+    "Replicas that are connected to the Redis that is used, and how many must have a change now before it is acknowledged; \
+     as it was up to five seconds ago, and nothing while it does not answer",
 );
 /// Connections that are open.
 pub static CONNECTIONS_OPEN: Gauge =
@@ -415,6 +424,7 @@ pub static ALL: &[&Entry] = &[
     BUILD.entry(),
     SCHEMA.entry(),
     REDIS.entry(),
+    REDIS_REPLICAS.entry(),
     CONNECTIONS_OPEN.entry(),
     CONNECTIONS_CLOSED.entry(),
     ACCEPT_FAILURES.entry(),

@@ -17,6 +17,9 @@ pub struct RedisAbout {
     pub append_only: bool,
     /// Replicas that are connected to it.
     pub replicas: u32,
+    /// How many replicas must have a change now before it is acknowledged: as many as [`Durability`](crate::Durability)
+    /// asks for, and all that may take over; 0 where it asks for none.
+    pub needed: u32,
     /// Bytes in use.
     pub used_memory: u64,
     /// Bytes that it may use; 0 where that is not limited.
@@ -32,7 +35,7 @@ impl RedisStore {
         let link = self.links.up().await?;
         let answer = link.call(&redis::cmd("INFO")).await.map_err(unavailable)?;
         let info: String = redis::from_redis_value(answer).map_err(unavailable)?;
-        Ok(RedisAbout::read(link.node.to_string(), &info))
+        Ok(RedisAbout { needed: link.needed(), ..RedisAbout::read(link.node.to_string(), &info) })
     }
 }
 
@@ -44,6 +47,7 @@ impl RedisAbout {
             version: field(info, "redis_version").to_owned(),
             append_only: field(info, "aof_enabled") == "1",
             replicas: u32::try_from(number("connected_slaves")).unwrap_or(u32::MAX),
+            needed: 0,
             used_memory: number("used_memory"),
             max_memory: number("maxmemory"),
         }

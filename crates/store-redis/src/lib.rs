@@ -12,10 +12,9 @@
 //!
 //! What is lost with which [`Durability`]: a master replicates after it has answered. With `replicas: 0`, the last
 //! changes before a failover may be gone although they were acknowledged, and all of them that a master acknowledged
-//! while it was cut off from its sentinels. With `replicas: N`, a change is acknowledged when N replicas have it, and
-//! is in doubt otherwise; it is lost where a replica takes over that is not one of those N, so N should be as many as
-//! may take over. Without an append-only file, each server loses
-//! everything when it is restarted.
+//! while it was cut off from its sentinels. With `replicas: N`, a change is acknowledged when N replicas have it and all
+//! that may take over, and is in doubt otherwise. Without an append-only file, each server loses everything when it is
+//! restarted.
 //!
 //! When the server is another than before, or was started anew, places of events jump by a million, so that none that
 //! anybody has seen is given again. Whoever asks for events after a place in the gap is told that they are gone, and
@@ -32,7 +31,9 @@ mod packed;
 mod place;
 mod recalled;
 mod record;
+mod replicas;
 mod script;
+mod sentinel;
 mod server;
 mod session;
 mod snapshot;

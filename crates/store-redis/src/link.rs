@@ -2,8 +2,8 @@
 //! the wrong one, it looks for the master until it has one, and all others wait for what it finds. No connection of one
 //! link outlives the others, so that a link never mixes two servers or two lives of one.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -14,13 +14,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use crate::error::{NoLink, OpenError, unavailable};
 use crate::open;
+use crate::options::Durability;
 use crate::place::Places;
+use crate::replicas::Replicas;
 use crate::script::Scripts;
 use crate::server::{Kind, Node, Servers};
 
 /// Between two attempts to find a master, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
-/// How often the sentinels are asked whether the master is another.
+/// How often the sentinels are asked whether the master is another, and who may take over.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Connections to one master.
@@ -33,12 +35,19 @@ pub(crate) struct Link {
     pub(crate) number: u64,
     /// Of the server's process.
     pub(crate) run: String,
+    /// How many replicas must have a change.
+    needed: AtomicU32,
     scripts: Arc<Scripts>,
     is_broken: AtomicBool,
     wake: Arc<Notify>,
 }
 
 impl Link {
+    /// How many replicas must have a change before it is acknowledged.
+    pub(crate) fn needed(&self) -> u32 {
+        self.needed.load(Ordering::Relaxed)
+    }
+
     /// It is used no more, and another one is looked for.
     pub(crate) fn fail(&self) {
         if !self.is_broken.swap(true, Ordering::Relaxed) {
@@ -46,7 +55,7 @@ impl Link {
         }
     }
 
-    /// Whether the master is another is looked up now, and it is used until then.
+    /// Whether the master is another, and who may take over, is looked up now, and it is used until then.
     pub(crate) fn look(&self) {
         self.wake.notify_one();
     }
@@ -143,8 +152,9 @@ pub(crate) struct Keeper {
     pub(crate) servers: Servers,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) places: Arc<Places>,
-    /// Whether writes wait for replicas, and for how long.
-    pub(crate) waits_for: Option<Duration>,
+    pub(crate) durability: Durability,
+    /// As they were last seen.
+    replicas: Mutex<Replicas>,
     wake: Arc<Notify>,
     /// Links that were made.
     made: AtomicU64,
@@ -155,9 +165,10 @@ impl Keeper {
         servers: Servers,
         scripts: Arc<Scripts>,
         places: Arc<Places>,
-        waits_for: Option<Duration>,
+        durability: Durability,
     ) -> Self {
-        Self { servers, scripts, places, waits_for, wake: Arc::default(), made: AtomicU64::new(0) }
+        let (replicas, wake, made) = (Mutex::default(), Arc::default(), AtomicU64::new(0));
+        Self { servers, scripts, places, durability, replicas, wake, made }
     }
 
     /// Keeps a link, beginning with this one.
@@ -170,7 +181,8 @@ impl Keeper {
     async fn run(self, state: watch::Sender<State>) {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let looks = matches!(self.servers.kind(), Kind::Sentinel { .. });
+        let is_watched = matches!(self.servers.kind(), Kind::Sentinel { .. });
+        let looks = is_watched || self.durability.is_asked();
         loop {
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -180,7 +192,12 @@ impl Keeper {
             let current = state.borrow().link.clone();
             let stays = match current {
                 Ok(link) if link.is_usable() => {
-                    self.servers.master().await.map_or(true, |master| master == link.node)
+                    let stays =
+                        !is_watched || self.servers.master().await.map_or(true, |master| master == link.node);
+                    if stays {
+                        self.look_at_replicas(&link).await;
+                    }
+                    stays
                 }
                 _ => false,
             };
@@ -207,6 +224,25 @@ impl Keeper {
         }
     }
 
+    /// Sees how many replicas must have a change from now on. While that cannot be seen, none is taken for down.
+    async fn look_at_replicas(&self, link: &Link) {
+        if self.durability.is_asked() {
+            let seen = Replicas::of(&self.servers, &link.node, &link.reads).await;
+            link.needed.store(self.needed(seen.ok()), Ordering::Relaxed);
+        }
+    }
+
+    fn needed(&self, seen: Option<Replicas>) -> u32 {
+        let mut known = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen {
+            Some(seen) => {
+                *known = seen;
+                known.needed(self.durability.replicas)
+            }
+            None => known.needed_blindly(self.durability.replicas),
+        }
+    }
+
     /// Connects to the master, and brings the places of events up to what is known here.
     pub(crate) async fn link(&self) -> Result<Link, OpenError> {
         let node = self.servers.master().await?;
@@ -216,14 +252,13 @@ impl Keeper {
         let run = open::judge(&server, self.servers.kind(), &mut reads.clone()).await?;
         let mut tail = self.servers.connect(&node).await?;
         tail.set_response_timeout(crate::tail::BLOCK + self.servers.timeout());
-        let writes = match self.waits_for {
-            Some(wait) => {
-                let mut writes = self.servers.connect(&node).await?;
-                writes.set_response_timeout(wait + self.servers.timeout());
-                writes
-            }
-            None => reads.clone(),
-        };
+        let mut writes = reads.clone();
+        let mut needed = 0;
+        if self.durability.is_asked() {
+            writes = self.servers.connect(&node).await?;
+            writes.set_response_timeout(self.durability.timeout + self.servers.timeout());
+            needed = self.needed(Some(Replicas::of(&self.servers, &node, &reads).await?));
+        }
         let link = Link {
             reads,
             writes,
@@ -231,6 +266,7 @@ impl Keeper {
             node,
             number: self.made.fetch_add(1, Ordering::Relaxed),
             run,
+            needed: AtomicU32::new(needed),
             scripts: Arc::clone(&self.scripts),
             is_broken: AtomicBool::new(false),
             wake: Arc::clone(&self.wake),

@@ -29,11 +29,10 @@ impl RedisStore {
         let places = Arc::new(Places::new());
         let servers = Servers::parse(&options, &scripts.events)?;
         let durability = options.durability;
-        let waits_for = (durability.replicas > 0).then_some(durability.timeout);
-        let keeper = Keeper::new(servers, Arc::clone(&scripts), Arc::clone(&places), waits_for);
+        let keeper = Keeper::new(servers, Arc::clone(&scripts), Arc::clone(&places), durability);
         let link = keeper.link().await?;
         let server = link.node.to_string();
-        examine(&link, &scripts, durability.replicas > 0).await?;
+        examine(&link, &scripts, durability.is_asked()).await?;
         let born = attach(&link, &places).await.map_err(|error| OpenError::of(&server, error))?;
 
         let (links, keeping) = keeper.keep(link);

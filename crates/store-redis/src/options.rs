@@ -44,10 +44,18 @@ pub struct RedisTls {
 /// When a change is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durability {
-    /// How many replicas must have it; with 0 it may be lost with the master.
+    /// How many replicas must have it at least; all that may take over must have it beside. With 0 none must, and it may
+    /// be lost with the master.
     pub replicas: u32,
     /// How long they have for it; [`InDoubt`](roamline_store::StoreError::InDoubt) afterwards.
     pub timeout: Duration,
+}
+
+impl Durability {
+    /// Whether any replica must have it.
+    pub(crate) fn is_asked(self) -> bool {
+        self.replicas > 0
+    }
 }
 
 impl Default for Durability {

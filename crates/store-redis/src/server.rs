@@ -10,22 +10,37 @@ use futures::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    ProtocolVersion, TlsCertificates, Value,
+    ProtocolVersion, RedisResult, TlsCertificates, Value,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use crate::error::OpenError;
 use crate::options::{RedisOptions, RedisServers, RedisTls};
+use crate::replicas::{Address, Candidates, replication};
+use crate::sentinel;
 
 /// Commands that may wait to be written to a connection.
 const QUEUE: usize = 1024;
+
+/// How soon a server answers that may not be there at all.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// A server's address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Node {
     Tcp { host: String, port: u16, tls: bool },
     Unix(std::path::PathBuf),
+}
+
+impl Node {
+    /// As servers name each other.
+    fn address(&self) -> Address {
+        match self {
+            Node::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Node::Unix(_) => Address::new(),
+        }
+    }
 }
 
 impl fmt::Display for Node {
@@ -62,6 +77,13 @@ pub(crate) struct Servers {
     timeout: Duration,
     /// A key of the cluster, to find its slot by.
     key: String,
+}
+
+/// Where the slot of the cluster is in a Redis Cluster.
+pub(crate) struct Slot {
+    owner: Node,
+    /// Those of its replicas that the cluster does not hold for failed.
+    pub(crate) replicas: Vec<Address>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -151,20 +173,52 @@ impl Servers {
 
     /// What one of them says; `None` where it knows no master.
     async fn ask(&self, seed: &Seed) -> Result<Option<Node>, OpenError> {
+        match &self.kind {
+            Kind::Sentinel { master } => {
+                self.question(seed, |connection| sentinel::master(connection, &seed.node, master)).await
+            }
+            _ => {
+                let slot = self.question(seed, |connection| self.slot(connection, &seed.node)).await?;
+                Ok(slot.map(|slot| slot.owner))
+            }
+        }
+    }
+
+    /// Whom the sentinels may promote, or have promoted, in place of that master; more than half of them must say.
+    pub(crate) async fn watched(&self, used: &Node) -> Result<Candidates, OpenError> {
+        let Kind::Sentinel { master } = &self.kind else { return Ok(Candidates::default()) };
+        let ask = |seed| self.question(seed, |connection| sentinel::servers(connection, master));
+        let answers = join_all(self.seeds.iter().map(ask)).await;
+        let (reports, mut errors): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        if reports.len() * 2 > self.seeds.len() {
+            let reports: Vec<_> = reports.into_iter().filter_map(Result::ok).collect();
+            return Ok(Candidates::beside(&used.address(), &reports));
+        }
+        match errors.pop() {
+            Some(Err(error)) => Err(error),
+            _ => Ok(Candidates::default()),
+        }
+    }
+
+    /// Asks one of them, on the connection that is kept between questions.
+    async fn question<T, F>(
+        &self,
+        seed: &Seed,
+        ask: impl FnOnce(MultiplexedConnection) -> F,
+    ) -> Result<T, OpenError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
         let server = seed.node.to_string();
         let mut kept = seed.connection.lock().await;
-        let mut connection = match kept.take() {
+        let connection = match kept.take() {
             Some(connection) => connection,
             None => self.connect_as(&seed.node, &seed.login, 0).await?,
         };
-        let answer = match &self.kind {
-            Kind::Sentinel { master } => sentinel(&mut connection, &seed.node, master).await,
-            _ => self.slot(&mut connection, &seed.node).await,
-        };
-        match answer {
-            Ok(node) => {
+        match ask(connection.clone()).await {
+            Ok(answer) => {
                 *kept = Some(connection);
-                Ok(node)
+                Ok(answer)
             }
             Err(error) if error.code() == Some("ERR") => {
                 let (expected, found) = match self.kind {
@@ -177,26 +231,35 @@ impl Servers {
         }
     }
 
-    async fn slot(
+    /// Who has the slot of the cluster, by the word of a node.
+    pub(crate) async fn slot(
         &self,
-        connection: &mut MultiplexedConnection,
+        mut connection: MultiplexedConnection,
         asked: &Node,
-    ) -> redis::RedisResult<Option<Node>> {
-        let slot: i64 = redis::cmd("CLUSTER").arg("KEYSLOT").arg(&self.key).query_async(connection).await?;
-        let ranges: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(connection).await?;
+    ) -> RedisResult<Option<Slot>> {
+        let mut slot = redis::cmd("CLUSTER");
+        let slot: i64 = slot.arg("KEYSLOT").arg(&self.key).query_async(&mut connection).await?;
+        let mut ranges = redis::cmd("CLUSTER");
+        let ranges: Vec<Vec<Value>> = ranges.arg("SLOTS").query_async(&mut connection).await?;
         for range in ranges {
-            let mut range = range.into_iter();
-            let (Some(Value::Int(from)), Some(Value::Int(to))) = (range.next(), range.next()) else {
+            let [Value::Int(from), Value::Int(to), nodes @ ..] = range.as_slice() else { continue };
+            if !(from..=to).contains(&&slot) {
                 continue;
-            };
-            let owner = match range.next() {
-                Some(Value::Array(owner)) if (from..=to).contains(&slot) => owner,
-                _ => continue,
-            };
-            if let [host, Value::Int(port), ..] = owner.as_slice() {
-                let host: Option<String> = redis::from_redis_value_ref(host)?;
-                return Ok(Some(beside(asked, host.unwrap_or_default(), *port)));
             }
+            let mut nodes = nodes.iter().map(|node| match node {
+                Value::Array(parts) => match parts.as_slice() {
+                    [host, Value::Int(port), ..] => {
+                        let host: Option<String> = redis::from_redis_value_ref(host)?;
+                        Ok(Some((host.unwrap_or_default(), *port)))
+                    }
+                    _ => Ok(None),
+                },
+                _ => Ok(None),
+            });
+            let Some((host, port)) = nodes.next().transpose()?.flatten() else { continue };
+            let replicas: RedisResult<Vec<_>> = nodes.collect();
+            let replicas = replicas?.into_iter().flatten().map(|(host, port)| format!("{host}:{port}"));
+            return Ok(Some(Slot { owner: beside(asked, host, port), replicas: replicas.collect() }));
         }
         Ok(None)
     }
@@ -204,6 +267,14 @@ impl Servers {
     /// A connection to the master at that address.
     pub(crate) async fn connect(&self, node: &Node) -> Result<MultiplexedConnection, OpenError> {
         self.connect_as(node, &self.login, self.database).await
+    }
+
+    /// What the server at an address that the sentinels name says of its replication, if it answers at once.
+    pub(crate) async fn beside(&self, used: &Node, address: &Address) -> Option<String> {
+        let (host, port) = address.rsplit_once(':')?;
+        let other = beside(used, host.to_owned(), port.parse().ok()?);
+        let asking = async { replication(self.connect(&other).await.ok()?).await.ok() };
+        tokio::time::timeout(AT_ONCE.min(self.timeout), asking).await.ok().flatten()
     }
 
     async fn connect_as(
@@ -272,19 +343,8 @@ async fn read(file: &Path) -> Result<Vec<u8>, OpenError> {
     read.map_err(|source| OpenError::File { file: file.display().to_string(), source })
 }
 
-async fn sentinel(
-    connection: &mut MultiplexedConnection,
-    asked: &Node,
-    master: &str,
-) -> redis::RedisResult<Option<Node>> {
-    let mut ask = redis::cmd("SENTINEL");
-    ask.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let answer: Option<(String, i64)> = ask.query_async(connection).await?;
-    Ok(answer.map(|(host, port)| beside(asked, host, port)))
-}
-
 /// The address that a server names; with TLS where it was reached with TLS itself.
-fn beside(asked: &Node, named: String, port: i64) -> Node {
+pub(crate) fn beside(asked: &Node, named: String, port: i64) -> Node {
     let (own, tls) = match asked {
         Node::Tcp { host, tls, .. } => (host.clone(), *tls),
         Node::Unix(_) => ("127.0.0.1".to_owned(), false),

@@ -77,6 +77,9 @@ struct Server {
     version: String,
     append_only: bool,
     replicas: u32,
+    /// Nothing where an older release says nothing of it.
+    #[serde(default)]
+    replicas_needed: u32,
     used_memory: u64,
     max_memory: u64,
 }
@@ -248,12 +251,13 @@ fn redis(place: &str, live: &Live) -> Check {
             "see that Redis runs, and can be reached from there (docs/redis.md)",
         );
     };
-    let Server { version, append_only, replicas, used_memory, max_memory } = server;
+    let Server { version, append_only, replicas, used_memory, max_memory, .. } = server;
     let kept = if *append_only { "append-only file" } else { "no append-only file" };
-    let waits = live.replicas_waited_for;
+    let waits = live.replicas_waited_for.max(server.replicas_needed);
     let found = format!("{} {version}, {kept}, {replicas} replicas, {waits} of them waited for", live.mode);
     if waits > *replicas {
-        let todo = "start the replicas that are missing, or lower redis.durability.replicas: no login can be acknowledged";
+        let todo = "start the replicas that are missing, and see that the master reaches those that the sentinels see: \
+                    no login can be acknowledged (docs/redis.md)";
         return Check::failed("redis", place, found, todo);
     }
     if *max_memory > 0 && *used_memory > max_memory / 10 * 9 {
@@ -309,8 +313,9 @@ mod tests {
     use super::*;
 
     fn live(append_only: bool, replicas: u32, replicas_waited_for: u32) -> Live {
+        let (version, replicas_needed) = ("7.0.15".into(), 0);
         let server =
-            Server { version: "7.0.15".into(), append_only, replicas, used_memory: 1, max_memory: 100 };
+            Server { version, append_only, replicas, replicas_needed, used_memory: 1, max_memory: 100 };
         Live { place: "Redis".into(), mode: "standalone".into(), replicas_waited_for, server: Some(server) }
     }
 
@@ -321,6 +326,9 @@ mod tests {
         assert_eq!(state(live(false, 2, 1)), State::Ok);
         assert_eq!(state(live(false, 2, 0)), State::Warning);
         assert_eq!(state(live(true, 1, 2)), State::Failed);
+        let mut both = live(true, 1, 1);
+        both.server.as_mut().unwrap().replicas_needed = 2;
+        assert_eq!(state(both), State::Failed, "one that may take over is not connected");
         assert_eq!(state(Live { server: None, ..live(true, 0, 0) }), State::Failed);
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use roamline_domain::ClusterId;
+use roamline_serve::inventory::REDIS_REPLICAS;
 use roamline_serve::{Api, Clock, Outset};
 use roamline_store_redis::{RedisAbout, RedisStore};
 use roamline_store_sql::SqlDatabase;
@@ -48,7 +49,7 @@ struct Store {
 struct Live<'a> {
     place: &'a str,
     mode: &'static str,
-    /// How many replicas must have a change before it is acknowledged.
+    /// How many replicas must have a change at least before it is acknowledged, as it is set.
     replicas_waited_for: u32,
     /// What Redis says of itself; nothing while it does not answer.
     server: Option<Server>,
@@ -61,14 +62,17 @@ struct Server {
     version: String,
     append_only: bool,
     replicas: u32,
+    /// How many of them must have a change now.
+    replicas_needed: u32,
     used_memory: u64,
     max_memory: u64,
 }
 
 impl From<RedisAbout> for Server {
     fn from(about: RedisAbout) -> Self {
-        let RedisAbout { server, version, append_only, replicas, used_memory, max_memory } = about;
-        Self { address: server, version, append_only, replicas, used_memory, max_memory }
+        let RedisAbout { server, version, append_only, replicas, needed, used_memory, max_memory } = about;
+        let (address, replicas_needed) = (server, needed);
+        Self { address, version, append_only, replicas, replicas_needed, used_memory, max_memory }
     }
 }
 
@@ -152,6 +156,7 @@ fn followed(redis: Arc<RedisStore>, Outset { tasks, .. }: &Outset) -> Arc<Mutex<
         loop {
             ticks.tick().await;
             let answer = redis.about().await.ok().map(Server::from);
+            measure(answer.as_ref());
             *told.lock().unwrap_or_else(PoisonError::into_inner) = answer;
         }
     };
@@ -159,6 +164,19 @@ fn followed(redis: Arc<RedisStore>, Outset { tasks, .. }: &Outset) -> Arc<Mutex<
         let _: Option<()> = stopping.run_until_cancelled(asking).await;
     });
     known
+}
+
+/// Tells the metrics how many replicas there are, and how many are needed.
+fn measure(server: Option<&Server>) {
+    for state in ["connected", "needed"] {
+        match server {
+            Some(server) => {
+                let count = if state == "needed" { server.replicas_needed } else { server.replicas };
+                REDIS_REPLICAS.set_for(count.into(), &[("state", state)]);
+            }
+            None => REDIS_REPLICAS.forget(&[("state", state)]),
+        }
+    }
 }
 
 #[cfg(test)]

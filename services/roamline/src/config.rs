@@ -150,7 +150,7 @@ pub(crate) struct RedisTlsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RedisDurabilityConfig {
-    /// How many replicas must have a change before it is acknowledged; 0 is none.
+    /// How many replicas must have a change at least before it is acknowledged, beside all that may take over; 0 is none.
     pub replicas: u32,
     /// How long they may take; a change that takes longer is answered as unknown, and may hold.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

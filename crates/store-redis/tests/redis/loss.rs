@@ -353,17 +353,6 @@ async fn nothing_that_a_replica_must_have_is_lost_to_a_store_that_is_cut_off_wit
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_is_lost_with_a_master_and_the_one_replica_that_must_have_it() {
-    if !full() {
-        return;
-    }
-    measured(Fault::PartitionWithReplica, 1).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn nothing_that_both_replicas_must_have_is_lost_with_a_master_that_is_cut_off_with_one() {
-    if !full() {
-        return;
-    }
-    assert!(measured(Fault::PartitionWithReplica, 2).await.iter().all(|round| round.lost == 0));
+async fn nothing_is_lost_with_a_master_that_is_cut_off_with_one_of_two_replicas_though_one_is_asked_for() {
+    assert_nothing_is_lost(Fault::PartitionWithReplica).await;
 }

@@ -10,6 +10,7 @@
 )]
 
 mod begin;
+mod durable;
 mod fault;
 mod loss;
 mod open;

@@ -286,11 +286,19 @@ impl Cluster {
         CLUSTER.get_or_init(Cluster::start)
     }
 
+    fn launch() -> Redis {
+        let announce = format!("cluster-announce-ip {}", host());
+        Redis::launch(&[
+            "cluster-enabled yes",
+            "cluster-node-timeout 2000",
+            "repl-diskless-sync-delay 0",
+            announce.as_str(),
+        ])
+    }
+
     pub(crate) fn start() -> Self {
         let host = host();
-        let announce = format!("cluster-announce-ip {host}");
-        let configuration = ["cluster-enabled yes", "cluster-node-timeout 2000", announce.as_str()];
-        let nodes: Vec<_> = (0..3).map(|_| Redis::launch(&configuration)).collect();
+        let nodes: Vec<_> = (0..3).map(|_| Self::launch()).collect();
         let slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for (node, (from, to)) in nodes.iter().zip(slots) {
             node.wait();
@@ -304,6 +312,25 @@ impl Cluster {
             });
         }
         Self { nodes }
+    }
+
+    /// Who has the slot of a key.
+    pub(crate) fn owner(&self, key: &str) -> &Redis {
+        let owns = |node: &&Redis| !node.ask(&["TYPE", key]).contains("MOVED");
+        self.nodes.iter().find(owns).expect("one of them has it")
+    }
+
+    /// One more node, which follows that one when this returns.
+    pub(crate) fn replica_of(&self, master: &Redis) -> Redis {
+        let replica = Self::launch();
+        replica.wait();
+        replica.ask(&["CLUSTER", "MEET", &host(), &master.port.to_string()]);
+        let id = master.ask(&["CLUSTER", "MYID"]).lines().nth(1).unwrap_or_default().to_owned();
+        let follows = || replica.ask(&["CLUSTER", "REPLICATE", &id]).starts_with("+OK");
+        wait_until("a replica that knows its master", follows);
+        let link = || replica.ask(&["INFO", "replication"]).contains("master_link_status:up");
+        wait_until("a replica that follows", link);
+        replica
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
