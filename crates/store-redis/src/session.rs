@@ -268,21 +268,29 @@ impl SessionStore for RedisStore {
         self.places.latest()
     }
 
-    /// What is found is on as many replicas as a commit is when this returns.
+    /// What is found is on as many replicas as a commit is when this returns, and in the history that is used then: it may
+    /// have been found on a master that another one has taken over from meanwhile, without it.
     async fn reply(&self, request: &RequestId, now: Timestamp) -> Result<Option<Reply>, StoreError> {
-        let answer = self.ask(&self.scripts.reply, |cmd| {
-            cmd.arg(request.as_str());
-        });
-        let Some(kept) = answer.await?.pop().and_then(bytes) else { return Ok(None) };
-        let reply = record::to_reply(request, &kept)?;
-        if reply.expires_at <= now {
-            return Ok(None);
+        loop {
+            let answer = self.ask(&self.scripts.reply, |cmd| {
+                cmd.arg(request.as_str());
+            });
+            let mut answer = answer.await?.into_iter();
+            let Some(kept) = answer.next().and_then(bytes) else { return Ok(None) };
+            let found_in = history(answer.next())?;
+            let reply = record::to_reply(request, &kept)?;
+            if reply.expires_at <= now {
+                return Ok(None);
+            }
+            if !self.writer.is_durable() {
+                return Ok(Some(reply));
+            }
+            let mut barrier = self.scripts.barrier.call(&*self.born().await?);
+            barrier.arg(found_in);
+            if self.change(barrier).await?.is_some() {
+                return Ok(Some(reply));
+            }
         }
-        if self.writer.is_durable() {
-            let answer = self.writer.call(self.scripts.barrier.call(&*self.born().await?)).await?;
-            self.judge(answer).await?;
-        }
-        Ok(Some(reply))
     }
 
     async fn trim(&self, now: Timestamp, keep: Keep) -> Result<(), StoreError> {

@@ -1,3 +1,3 @@
 -- keys: meta replies
--- The reply to the request ARGV[2], or nothing.
-return {'ok', call('HGET', replies, ARGV[2])}
+-- The reply to the request ARGV[2], or nothing, and of which history it is.
+return {'ok', call('HGET', replies, ARGV[2]), head[6] or ''}

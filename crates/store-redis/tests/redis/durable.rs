@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use roamline_store::conformance::fixture::{agent, at, log_in, reply, request_id};
 use roamline_store::{CommitError, SessionStore, StoreError};
 use roamline_store_redis::{OpenError, RedisOptions, RedisServers, RedisStore};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::fault::{commit_at_last, hasty, login};
+use crate::loss::{Fault, admit_others, failed_over_for_all};
 use crate::starter::{Cluster, MASTER, PASSWORD, Redis, Replicated};
 use crate::{begun, behind_sentinel, cluster, durable};
 
@@ -62,6 +65,40 @@ async fn too_few_replicas_leave_a_commit_in_doubt_and_the_reply_too() {
     assert_eq!(fast.reply(&request_id("r"), at(0)).await.unwrap(), Some(reply("r", 100)));
     assert!(matches!(store.tell(login(&store, 2).await.events, at(0)).await, Err(StoreError::InDoubt(_))));
     assert!(matches!(store.phone(&"SEP000000000001".parse().unwrap()).await, Ok(Some(_))), "reads go on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn li_11_a_reply_that_a_master_found_is_not_given_where_another_one_has_taken_over_without_it() {
+    let servers = Fault::Partition.start();
+    let mut options = Fault::Partition.options(&servers, 1);
+    options.durability.timeout = Duration::from_millis(100);
+    let store = begun(cluster(), options).await;
+    log_in(&store, 1, &agent(1)).await;
+    let mut commit = login(&store, 2).await;
+    commit.reply = Some(reply("r", 100));
+    admit_others(&servers.servers[0], false);
+    let doubtful = store.commit(commit).await;
+    assert!(matches!(doubtful, Err(CommitError::Store(StoreError::InDoubt(_)))), "{doubtful:?}");
+    let (stop, stopped) = watch::channel(false);
+    let asking = (0..8).map(|_| {
+        let (store, stopped) = (Arc::clone(&store), stopped.clone());
+        async move {
+            let (mut given, mut asked) = (0, 0);
+            while !*stopped.borrow() {
+                given += usize::from(matches!(store.reply(&request_id("r"), at(0)).await, Ok(Some(_))));
+                asked += 1;
+            }
+            (given, asked)
+        }
+    });
+    let asking: JoinSet<_> = asking.collect();
+    tokio::task::block_in_place(|| failed_over_for_all(&servers));
+    commit_at_last(&store, 3).await;
+    stop.send_replace(true);
+    let (given, asked): (Vec<_>, Vec<_>) = asking.join_all().await.into_iter().unzip();
+    assert!(asked.iter().all(|asked| *asked > 1), "{asked:?}");
+    assert_eq!(given, [0; 8]);
+    assert_eq!(store.reply(&request_id("r"), at(0)).await.unwrap(), None);
 }
 
 /// Waits until these many replicas must have each change.
