@@ -160,6 +160,8 @@ fn line(message: &WatchSessionsResponse) -> String {
         Some(Message::Refreshed(live)) => session("refreshed", live),
         Some(Message::LogoutPending(live)) => session("pending", live),
         Some(Message::LoggedOut(ended)) => format!("logged out  {}", tables::ended_session(ended)),
+        Some(Message::InReach(live)) => session("in reach", live),
+        Some(Message::OutOfReach(gone)) => format!("out of reach  {}  {}", gone.phone, gone.session_id),
         Some(Message::PhoneLines(now)) => format!("lines       {}  {}", now.phone, now.lines.join(" ")),
         Some(Message::Heartbeat(_)) | None => String::new(),
     }

@@ -141,6 +141,13 @@ impl Events {
         Ok(Seen { log: tail.log, place: tail.place, sessions })
     }
 
+    /// The sessions that match as of that place, if it is the last one that this process knows of.
+    pub(crate) fn matching_at(&self, filter: &Filter, log: u64, place: &Place) -> Option<Vec<Arc<Session>>> {
+        let tail = self.tail();
+        let is_last = tail.log == log && tail.place.sequence == place.sequence && tail.fresh_at.is_some();
+        is_last.then(|| tail.whereabouts.matching(filter))
+    }
+
     /// The log as it is now.
     pub(crate) async fn log(&self) -> Result<u64, Refusal> {
         self.caught_up().await?;

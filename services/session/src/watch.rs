@@ -4,14 +4,16 @@
 //! what is kept is told so, as is everyone whose place was lost with the end of the log.
 
 mod lines;
+mod reviews;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::{StreamExt, TryStreamExt, iter, unfold};
-use roamline_domain::PhoneName;
 use roamline_domain::phone_state::{PhoneState, Session, SessionEvent};
+use roamline_domain::{PhoneName, SessionId};
 use roamline_proto::error::ErrorReason;
 use roamline_proto::refusal::Refusal;
 use roamline_serve::inventory::WATCHERS;
@@ -23,6 +25,8 @@ use crate::events::{Noted, Place, Seen, begin_anew};
 use crate::reach::Bound;
 use crate::whereabouts::Filter;
 use crate::{Core, refusal};
+
+use reviews::Known;
 
 pub(crate) use lines::PhoneLines;
 
@@ -44,6 +48,10 @@ pub(crate) enum Message {
     Event(Arc<Noted>),
     /// What the numbers on the phone are from now on.
     PhoneLines(PhoneLines),
+    /// A live session that the caller reaches from now on, and whether its phone wears it.
+    InReach(Box<Session>, bool),
+    /// One that he does not reach any more.
+    OutOfReach(SessionId, PhoneName),
     Heartbeat,
 }
 
@@ -66,6 +74,8 @@ struct Watch {
     /// The numbers that were told last, and whether there may be others.
     lines: Option<PhoneLines>,
     lines_due: bool,
+    /// Of a caller with a bound.
+    known: Option<Known>,
     ready: VecDeque<Told>,
     silent_since: Instant,
     ended: bool,
@@ -92,9 +102,12 @@ pub(crate) async fn sessions(
         }
     };
     WATCHERS.add(1, &[("kind", "sessions")]);
+    let review_in = if snapshot.is_some() { core.config.heartbeat() } else { Duration::ZERO };
+    let known = asked.bound.as_ref().map(|_| Known::nothing(Instant::now() + review_in));
     let watch = Watch {
         lines: None,
         lines_due: asked.lines_for.is_some(),
+        known,
         core,
         asked,
         log,
@@ -141,10 +154,14 @@ impl Watch {
                 self.read_lines().await
             } else if reached.sequence > self.place.sequence {
                 self.read_on().await
+            } else if self.review_at().is_some_and(|at| at <= Instant::now()) {
+                self.review().await
             } else {
+                let until = self.review_at().map_or(heartbeat_at, |at| at.min(heartbeat_at));
                 tokio::select! {
                     () = stopping.cancelled() => Err(server_stops()),
-                    waited = timeout_at(heartbeat_at, position.changed()) => match waited {
+                    waited = timeout_at(until, position.changed()) => match waited {
+                        Err(_elapsed) if until < heartbeat_at => Ok(()),
                         Err(_elapsed) => {
                             let resume = Some(self.place);
                             return Some(Ok(Told { message: Message::Heartbeat, resume }));
@@ -172,13 +189,11 @@ impl Watch {
         }
         let mut now = if self.takes_all() { self.range(&page).await? } else { self.each(&page).await? };
         for was in page {
-            let state = now.remove(&was.phone);
-            let applied = state.as_ref().is_some_and(PhoneState::session_is_applied);
-            let same = state.and_then(|state| state.session).filter(|session| session.id == was.id);
-            let message = match same {
-                Some(session) => Message::Snapshot(Box::new(session.told()), applied),
-                None => Message::Snapshot(Box::new(Session::clone(&was)), false),
-            };
+            let (session, applied) = as_it_is(&was, now.remove(&was.phone));
+            if let Some(known) = &mut self.known {
+                known.is_told(&session);
+            }
+            let message = Message::Snapshot(session, applied);
             self.ready.push_back(Told { message, resume: None });
         }
         Ok(())
@@ -236,6 +251,9 @@ impl Watch {
                     .is_some_and(|session| self.asked.filter.takes(session) && reached.takes(session)),
             };
             self.lines_due |= self.may_change_lines(&event.stored.event);
+            if let Some(known) = &mut self.known {
+                known.heard(&event.stored.event, told);
+            }
             if told {
                 let worn = event.is_worn(self.core.store.as_ref()).await;
                 worn.map_err(|error| refusal::store(&error))?;
@@ -243,6 +261,15 @@ impl Watch {
             }
         }
         Ok(())
+    }
+}
+
+/// A session as its phone has it now, and whether the phone wears it; as it was, where it has ended meanwhile.
+fn as_it_is(was: &Session, phone: Option<PhoneState>) -> (Box<Session>, bool) {
+    let applied = phone.as_ref().is_some_and(PhoneState::session_is_applied);
+    match phone.and_then(|phone| phone.session).filter(|session| session.id == was.id) {
+        Some(session) => (Box::new(session.told()), applied),
+        None => (Box::new(was.clone()), false),
     }
 }
 

@@ -77,6 +77,11 @@ pub(crate) fn watched(told: Told) -> wire::WatchSessionsResponse {
             SessionEvent::Redressed(_) | SessionEvent::Refused(_) => None,
         },
         Message::PhoneLines(lines) => Some(Wire::PhoneLines(phone_lines(lines))),
+        Message::InReach(live, applied) => Some(Wire::InReach(session(&live, applied))),
+        Message::OutOfReach(session, phone) => Some(Wire::OutOfReach(wire::OutOfReach {
+            session_id: session.to_string(),
+            phone: phone.to_string(),
+        })),
         Message::Heartbeat => Some(Wire::Heartbeat(wire::Heartbeat {})),
     };
     let resume_token = told.resume.as_ref().map(token).unwrap_or_default();

@@ -1,14 +1,20 @@
 //! Applications that are associated with profiles follow the sessions in which these are worn, and control their phones
 //! without having them themselves (EV-4).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::harness::*;
-use crate::watches::told;
+use crate::watches::{news, told};
 use roamline_domain::parameters::{AgentStateGuard, MultipleLogin, ServiceParameters};
 use roamline_proto::auth::PrincipalKind;
 use roamline_proto::error::ErrorReason;
 use roamline_proto::session as wire;
 use roamline_proto::session::watch_sessions_response::Message;
 use roamline_proto::session::{LogoutReason, refresh_session_request};
+use roamline_serve::Clock;
+use roamline_session::{SessionConfig, Stores};
+use roamline_store::memory::MemoryStore;
 
 const THIRD: &str = "SEP020000000003";
 
@@ -98,6 +104,46 @@ async fn ev_4_an_application_is_told_of_a_profile_from_when_it_is_associated_on(
     cluster.administrator().login(by_token("agent9", THIRD)).await.unwrap();
     assert!(matches!(told(&mut watching).await.0, Message::LoggedIn(session) if session.user_id == "agent9"));
     assert_eq!(listed(&mut cluster.cti("wallboard"), Default::default()).await, ["agent9"]);
+}
+
+#[tokio::test]
+async fn ev_4_an_open_watch_is_told_where_a_profile_is_worn_when_it_is_associated_and_when_it_is_not_any_more()
+ {
+    let config = SessionConfig { heartbeat_every: Duration::from_secs(1), ..Default::default() };
+    let (clock, hand) = Clock::manual("2026-03-02T08:00:00Z".parse().unwrap());
+    let store = Arc::new(MemoryStore::new());
+    let stores = Stores { sessions: store.clone(), audit: store };
+    let cluster = replica_over(stores, config, Scripted::default(), clock, hand).await;
+    cluster.say(|script| script.associated = Some(vec![("recorder", "agent7")]));
+    for (user, phone) in [("agent7", PHONE), ("agent8", OTHER)] {
+        cluster.administrator().login(by_token(user, phone)).await.unwrap();
+    }
+    let mut watching = watch(&mut cluster.cti("recorder"), "").await;
+    assert!(matches!(news(&mut watching).await.0, Message::Snapshot(session) if session.user_id == "agent7"));
+    let (Message::SnapshotDone(_), place) = news(&mut watching).await else { panic!("one alone") };
+    cluster.say(|script| script.associated = Some(vec![("recorder", "agent8")]));
+    let mut heard = vec![news(&mut watching).await.0, news(&mut watching).await.0];
+    heard.sort_by_key(|message| matches!(message, Message::InReach(_)));
+    let [Message::OutOfReach(gone), Message::InReach(come)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!((gone.phone.as_str(), come.phone.as_str()), (PHONE, OTHER));
+    assert_eq!(come.user_id, "agent8");
+    // Neither is told again, and of the one that is out of reach nothing is.
+    let mut admin = cluster.administrator();
+    admin.logout(logout(PHONE)).await.unwrap();
+    admin.logout(logout(OTHER)).await.unwrap();
+    let (Message::LoggedOut(out), _) = news(&mut watching).await else { panic!("no logout") };
+    assert_eq!(out.session.unwrap().phone, OTHER);
+    // Whoever resumes is told what he reaches now, whatever he knew.
+    admin.login(by_token("agent8", THIRD)).await.unwrap();
+    let mut resumed = watch(&mut cluster.cti("recorder"), &place).await;
+    let mut phones = Vec::new();
+    while phones.last().is_none_or(|phone| phone != THIRD) {
+        match news(&mut resumed).await.0 {
+            Message::LoggedIn(session) | Message::InReach(session) => phones.push(session.phone),
+            Message::LoggedOut(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roamline_proto::session as wire;
 use roamline_proto::session::watch_sessions_response::Message;
 use roamline_serve::Clock;
 use roamline_session::{SessionConfig, Stores};
@@ -11,20 +10,10 @@ use roamline_store::memory::MemoryStore;
 use tokio::time::timeout;
 
 use crate::harness::*;
-use crate::watches::told;
+use crate::watches::{news, told};
 
 /// Logins, each followed by its logout: more than the buffers between a watch and a reader take.
 const ROUNDS: usize = 500;
-
-/// The next message that is no heartbeat, with its token.
-async fn news(stream: &mut tonic::Streaming<wire::WatchSessionsResponse>) -> (Message, String) {
-    loop {
-        match told(stream).await {
-            (Message::Heartbeat(_), _) => {}
-            news => return news,
-        }
-    }
-}
 
 fn user(message: &Message) -> String {
     match message {

@@ -16,6 +16,16 @@ pub(crate) async fn told(stream: &mut tonic::Streaming<wire::WatchSessionsRespon
     (message.message.expect("a message"), message.resume_token)
 }
 
+/// The next message that is no heartbeat, with its token.
+pub(crate) async fn news(stream: &mut tonic::Streaming<wire::WatchSessionsResponse>) -> (Message, String) {
+    loop {
+        match told(stream).await {
+            (Message::Heartbeat(_), _) => {}
+            news => return news,
+        }
+    }
+}
+
 #[tokio::test]
 async fn ev_2_a_watch_gives_a_snapshot_and_then_what_happens_in_order() {
     let cluster = cluster().await;
