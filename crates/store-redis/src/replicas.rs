@@ -188,7 +188,7 @@ pub(crate) struct Watched {
 
 impl Candidates {
     /// All servers that sentinels know but this one, the master that is used: one of the others may be it already. A server is
-    /// down where more than half of all sentinels say so, not only of those who answer.
+    /// down where more than half of all sentinels say so or do not know it, not only of those who answer.
     pub(crate) fn beside(used: &str, reports: &[Report]) -> Self {
         let all = reports.iter().map(|report| report.sentinels).max().unwrap_or_default().max(reports.len());
         let servers = || reports.iter().flat_map(|report| &report.servers);
@@ -196,7 +196,8 @@ impl Candidates {
         let mut candidates = Self::default();
         for address in addresses.into_iter().filter(|address| *address != used) {
             let words = || servers().filter(|server| server.address == *address);
-            let is_down = words().filter(|server| server.is_down).count() * 2 > all;
+            let see_it = words().filter(|server| !server.is_down).count();
+            let is_down = reports.len().saturating_sub(see_it) * 2 > all;
             match words().map(|server| server.priority).max() {
                 None | Some(0) => drop(candidates.never.insert(address.clone())),
                 _ if is_down => drop(candidates.down.insert(address.clone())),

@@ -118,6 +118,9 @@ fn a_replica_is_down_where_more_than_half_of_all_sentinels_say_so() {
     let of = |reports: &[Report]| Candidates::beside("master", reports);
     assert_eq!(of(&[down.clone(), down.clone(), up.clone()]).down, addresses(&["a"]));
     assert_eq!(of(&[down.clone(), up.clone(), up]).up, of_priority(100, &["a"]));
+    // Two have forgotten it.
+    let none = report(3, &[]);
+    assert_eq!(of(&[down.clone(), none.clone(), none]).down, addresses(&["a"]));
     // The one that answers knows two more, whom nobody asked.
     assert_eq!(of(&[down]).up, of_priority(100, &["a"]));
     assert_eq!(of(&[report(1, &[("far", false, 0)])]).never, addresses(&["far"]));

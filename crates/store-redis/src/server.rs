@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use redis::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::error::OpenError;
 use crate::options::{RedisOptions, RedisServers, RedisTls};
@@ -23,8 +25,8 @@ use crate::sentinel;
 /// Commands that may wait to be written to a connection.
 const QUEUE: usize = 1024;
 
-/// How soon a server answers that may not be there at all.
-const AT_ONCE: Duration = Duration::from_millis(250);
+/// How soon servers answer who may not be there at all, while others wait for what they say.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// A server's address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,7 +189,12 @@ impl Servers {
     /// Whom the sentinels may promote, or have promoted, in place of that master; more than half of them must say.
     pub(crate) async fn watched(&self, used: &Node) -> Result<Candidates, OpenError> {
         let Kind::Sentinel { master } = &self.kind else { return Ok(Candidates::default()) };
-        let ask = |seed| self.question(seed, |connection| sentinel::servers(connection, master));
+        let ask = async |seed: &Seed| {
+            let asking = self.question(seed, |connection| sentinel::servers(connection, master));
+            let late =
+                |_| Err(OpenError::of(&seed.node.to_string(), io::Error::from(ErrorKind::TimedOut).into()));
+            timeout(AT_ONCE.min(self.timeout), asking).await.unwrap_or_else(late)
+        };
         let answers = join_all(self.seeds.iter().map(ask)).await;
         let (reports, mut errors): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
         if reports.len() * 2 > self.seeds.len() {
@@ -274,7 +281,7 @@ impl Servers {
         let (host, port) = address.rsplit_once(':')?;
         let other = beside(used, host.to_owned(), port.parse().ok()?);
         let asking = async { replication(self.connect(&other).await.ok()?).await.ok() };
-        tokio::time::timeout(AT_ONCE.min(self.timeout), asking).await.ok().flatten()
+        timeout(AT_ONCE.min(self.timeout), asking).await.ok().flatten()
     }
 
     async fn connect_as(
@@ -291,9 +298,9 @@ impl Servers {
             .set_pipeline_buffer_size(QUEUE);
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         // The crate bounds each part of it.
-        match tokio::time::timeout(self.timeout, connecting).await {
+        match timeout(self.timeout, connecting).await {
             Ok(connected) => connected.map_err(failed),
-            Err(_elapsed) => Err(failed(std::io::Error::from(std::io::ErrorKind::TimedOut).into())),
+            Err(_elapsed) => Err(failed(io::Error::from(ErrorKind::TimedOut).into())),
         }
     }
 
