@@ -22,6 +22,9 @@ pub(crate) type Address = String;
 /// reports once a second.
 const HEARD_WITHIN: u32 = 2;
 
+/// The priority before all others.
+const FIRST: u32 = 0;
+
 /// Whom the sentinels, or the nodes of a Cluster, may promote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Candidates {
@@ -174,10 +177,12 @@ impl Replicas {
 pub(crate) struct Report {
     /// How many sentinels it knows, with itself.
     pub(crate) sentinels: usize,
-    pub(crate) servers: Vec<Watched>,
+    pub(crate) master: Address,
+    pub(crate) is_master_down: bool,
+    pub(crate) replicas: Vec<Watched>,
 }
 
-/// A server, as one sentinel sees it.
+/// A replica, as one sentinel sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Watched {
     pub(crate) address: Address,
@@ -187,22 +192,30 @@ pub(crate) struct Watched {
 }
 
 impl Candidates {
-    /// All servers that sentinels know but this one, the master that is used: one of the others may be it already. A server is
-    /// down where more than half of all sentinels say so or do not know it, not only of those who answer.
+    /// All servers that sentinels know but this one, the master that is used. A replica is down where more than half of all
+    /// sentinels say so or do not know it, not only of those who answer; but none is where one of them holds the master for
+    /// down: whoever comes back first takes over then. Whom one of them names as the master has taken over already, and is
+    /// not down either: all of them lose sight of it for a moment when it does.
     pub(crate) fn beside(used: &str, reports: &[Report]) -> Self {
         let all = reports.iter().map(|report| report.sentinels).max().unwrap_or_default().max(reports.len());
-        let servers = || reports.iter().flat_map(|report| &report.servers);
-        let addresses: BTreeSet<_> = servers().map(|server| &server.address).collect();
+        let replicas = || reports.iter().flat_map(|report| &report.replicas);
+        let addresses: BTreeSet<_> = replicas().map(|replica| &replica.address).collect();
+        let is_master_down = reports.iter().any(|report| report.master == used && report.is_master_down);
         let mut candidates = Self::default();
         for address in addresses.into_iter().filter(|address| *address != used) {
-            let words = || servers().filter(|server| server.address == *address);
-            let see_it = words().filter(|server| !server.is_down).count();
-            let is_down = reports.len().saturating_sub(see_it) * 2 > all;
-            match words().map(|server| server.priority).max() {
+            let words = || replicas().filter(|replica| replica.address == *address);
+            let see_it = words().filter(|replica| !replica.is_down).count();
+            let is_down = !is_master_down && reports.len().saturating_sub(see_it) * 2 > all;
+            match words().map(|replica| replica.priority).max() {
                 None | Some(0) => drop(candidates.never.insert(address.clone())),
                 _ if is_down => drop(candidates.down.insert(address.clone())),
                 Some(priority) => drop(candidates.up.insert(address.clone(), priority)),
             }
+        }
+        for master in reports.iter().map(|report| &report.master).filter(|master| *master != used) {
+            candidates.never.remove(master);
+            candidates.down.remove(master);
+            candidates.up.insert(master.clone(), FIRST);
         }
         candidates
     }

@@ -103,13 +103,14 @@ fn info_tells_who_follows_who_is_silent_and_who_is_being_filled() {
     assert_eq!(connected.filling, addresses(&["10.0.0.3:6380"]));
 }
 
-fn report(sentinels: usize, servers: &[(&str, bool, u32)]) -> Report {
-    let server = |(address, is_down, priority): &(&str, bool, u32)| Watched {
+fn report(sentinels: usize, replicas: &[(&str, bool, u32)]) -> Report {
+    let replica = |(address, is_down, priority): &(&str, bool, u32)| Watched {
         address: (*address).to_owned(),
         is_down: *is_down,
         priority: *priority,
     };
-    Report { sentinels, servers: servers.iter().map(server).collect() }
+    let replicas = replicas.iter().map(replica).collect();
+    Report { sentinels, master: "master".into(), is_master_down: false, replicas }
 }
 
 #[test]
@@ -121,6 +122,9 @@ fn a_replica_is_down_where_more_than_half_of_all_sentinels_say_so() {
     // Two have forgotten it.
     let none = report(3, &[]);
     assert_eq!(of(&[down.clone(), none.clone(), none]).down, addresses(&["a"]));
+    // A failover is to come: whoever is back first takes over.
+    let imminent = Report { is_master_down: true, ..down.clone() };
+    assert_eq!(of(&[down.clone(), down.clone(), imminent]).up, of_priority(100, &["a"]));
     // The one that answers knows two more, whom nobody asked.
     assert_eq!(of(&[down]).up, of_priority(100, &["a"]));
     assert_eq!(of(&[report(1, &[("far", false, 0)])]).never, addresses(&["far"]));
@@ -128,9 +132,17 @@ fn a_replica_is_down_where_more_than_half_of_all_sentinels_say_so() {
 }
 
 #[test]
-fn who_has_taken_over_is_one_of_those_who_may() {
-    let after = report(1, &[("a", false, 100), ("old", false, 100), ("new", false, 1)]);
-    assert!(Candidates::beside("old", &[after]).up.into_keys().eq(["a", "new"]));
+fn who_has_taken_over_must_have_a_change_though_all_sentinels_have_lost_sight_of_it() {
+    let before = report(3, &[("new", true, 100), ("b", true, 100)]);
+    let after = Report { master: "new".into(), ..report(3, &[("master", true, 100), ("b", true, 100)]) };
+    for reports in [vec![after.clone(), after.clone(), after.clone()], vec![after, before.clone(), before]] {
+        let candidates = Candidates::beside("master", &reports);
+        assert!(candidates.up.keys().eq(["new"]), "{candidates:?}");
+        // One replica went with the old master, and confirms whatever that does.
+        let following = Connected { following: addresses(&["b"]), ..Connected::default() };
+        let replicas = Replicas { candidates, connected: following, strays: BTreeSet::new() };
+        assert_eq!(replicas.needed(1), 2);
+    }
 }
 
 fn some() -> impl Strategy<Value = BTreeSet<Address>> {

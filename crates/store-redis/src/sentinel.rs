@@ -32,14 +32,18 @@ pub(crate) async fn servers(mut connection: MultiplexedConnection, name: &str) -
 fn read(master: &HashMap<String, String>, replicas: &[HashMap<String, String>]) -> Report {
     let of = |fields: &HashMap<String, String>, name: &str| fields.get(name).cloned().unwrap_or_default();
     let others: usize = of(master, "num-other-sentinels").parse().unwrap_or_default();
-    let server = |fields: &HashMap<String, String>| Watched {
-        address: format!("{}:{}", of(fields, "ip"), of(fields, "port")),
-        is_down: of(fields, "flags")
-            .split(',')
-            .any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected")),
+    let address = |fields: &HashMap<String, String>| format!("{}:{}", of(fields, "ip"), of(fields, "port"));
+    let is_down = |fields: &HashMap<String, String>| {
+        of(fields, "flags").split(',').any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected"))
+    };
+    let replica = |fields: &HashMap<String, String>| Watched {
+        address: address(fields),
+        is_down: is_down(fields),
         priority: of(fields, "slave-priority").parse().unwrap_or(1),
     };
-    Report { sentinels: others + 1, servers: replicas.iter().chain([master]).map(server).collect() }
+    let replicas = replicas.iter().map(replica).collect();
+    let (sentinels, is_master_down) = (others + 1, is_down(master));
+    Report { sentinels, master: address(master), is_master_down, replicas }
 }
 
 #[cfg(test)]
@@ -65,14 +69,17 @@ mod tests {
             fields(&[("ip", "10.0.0.1"), ("port", "5"), ("slave-priority", "0")]),
         ];
         let master =
-            [("ip", "10.0.0.1"), ("port", "6"), ("flags", "master,o_down"), ("num-other-sentinels", "2")];
+            [("ip", "10.0.0.1"), ("port", "6"), ("flags", "master,s_down"), ("num-other-sentinels", "2")];
         let report = read(&fields(&master), &replicas);
-        assert_eq!(report.sentinels, 3);
-        let down: Vec<_> = report.servers.iter().map(|server| server.is_down).collect();
-        assert_eq!(down, [false, true, true, false, false, true]);
-        let priorities: Vec<_> = report.servers.iter().map(|server| server.priority).collect();
-        assert_eq!(priorities, [100, 100, 100, 100, 0, 1]);
-        let addresses = report.servers.iter().map(|server| server.address.as_str());
-        assert!(addresses.eq((1..7).map(|port| format!("10.0.0.1:{port}"))));
+        assert_eq!(
+            (report.sentinels, report.master.as_str(), report.is_master_down),
+            (3, "10.0.0.1:6", true)
+        );
+        let down: Vec<_> = report.replicas.iter().map(|replica| replica.is_down).collect();
+        assert_eq!(down, [false, true, true, false, false]);
+        let priorities: Vec<_> = report.replicas.iter().map(|replica| replica.priority).collect();
+        assert_eq!(priorities, [100, 100, 100, 100, 0]);
+        let addresses = report.replicas.iter().map(|replica| replica.address.as_str());
+        assert!(addresses.eq((1..6).map(|port| format!("10.0.0.1:{port}"))));
     }
 }

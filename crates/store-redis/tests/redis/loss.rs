@@ -50,7 +50,10 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn start(self) -> Replicated {
-        let servers = Replicated::start(if self == Self::StalledReplica { 1 } else { 2 }).watched();
+        let servers = Replicated::start(if self == Self::StalledReplica { 1 } else { 2 });
+        // A busy machine must not make a third server look dead beside the two that are cut off.
+        let servers =
+            if self == Self::PartitionWithReplica { servers.watched_by(2_000) } else { servers.watched() };
         for server in &servers.servers {
             let answer =
                 server.ask(&["ACL", "SETUSER", USER, "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all"]);

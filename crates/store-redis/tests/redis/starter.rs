@@ -237,7 +237,7 @@ impl Replicated {
         self.watched_by(500)
     }
 
-    fn watched_by(mut self, down_after_ms: u32) -> Self {
+    pub(crate) fn watched_by(mut self, down_after_ms: u32) -> Self {
         let host = host();
         let monitor = format!("{MASTER} {host} {}", self.servers[0].port);
         self.sentinels = (0..3).map(|_| sentinel(&host, &monitor, down_after_ms)).collect();
