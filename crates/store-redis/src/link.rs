@@ -184,16 +184,17 @@ impl Keeper {
         let is_watched = matches!(self.servers.kind(), Kind::Sentinel { .. });
         let looks = is_watched || self.durability.is_asked();
         loop {
-            tokio::select! {
-                () = self.wake.notified() => {}
-                _ = look.tick(), if looks => {}
+            let is_woken = tokio::select! {
+                () = self.wake.notified() => true,
+                _ = look.tick(), if looks => false,
                 () = state.closed() => return,
-            }
+            };
             let current = state.borrow().link.clone();
             let stays = match current {
                 Ok(link) if link.is_usable() => {
+                    let asks = is_woken || is_watched;
                     let stays =
-                        !is_watched || self.servers.master().await.map_or(true, |master| master == link.node);
+                        !asks || self.servers.master().await.map_or(true, |master| master == link.node);
                     if stays {
                         self.look_at_replicas(&link).await;
                     }
