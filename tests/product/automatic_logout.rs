@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use roamline_proto::session::watch_sessions_response::Message;
 use roamline_proto::session::{EndedSession, LogoutReason, WatchSessionsRequest};
+use roamline_serve::Clock;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -68,7 +69,7 @@ async fn lo_5_what_was_due_while_the_server_was_down_is_done_at_its_start() {
         let made = site.json(&[&login[..], &[&format!("{seconds}s")]].concat());
         let due = Instant::now() + Duration::from_secs(seconds);
         server.kill();
-        let killed_at = Timestamp::now();
+        let killed_at = Clock::system().now();
         // Down past the instant: nothing to wait for but the clock itself.
         tokio::time::timeout_at(due.into(), std::future::pending::<()>()).await.unwrap_err();
         server = site.start();
