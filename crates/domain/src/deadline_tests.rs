@@ -23,23 +23,25 @@ fn instants(daily: &DailyLogouts, from: Timestamp, to: Timestamp) -> Vec<Timesta
     std::iter::successors(next(&from), next).collect()
 }
 
-/// What a clock on the wall does: at each minute, each time of each day is performed once the clock shows it or more.
+/// What a clock on the wall does: at each minute, each time of each day is performed once the clock shows it or more. It
+/// is looked at from a day before, so that it is known what it has shown already when it is set back.
 fn walked(zone: &str, times: &[TimeOfDay], from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
     let zone = TimeZone::get(zone).unwrap();
     let shown = |at: Timestamp| zone.to_datetime(at);
-    let first = shown(from).date().yesterday().unwrap();
+    let begin = from - SignedDuration::from_hours(24);
+    let first = shown(begin).date().yesterday().unwrap();
     let days = first.series(1.day()).take_while(|day| *day <= shown(to).date());
     let walls = days.flat_map(|day| {
         times.iter().map(move |time| DateTime::from(day) + i64::from(time.minutes()).minutes())
     });
-    let mut open: Vec<DateTime> = walls.filter(|wall| *wall > shown(from)).collect();
+    let mut open: Vec<DateTime> = walls.filter(|wall| *wall > shown(begin)).collect();
     let mut found = Vec::new();
-    let mut at = from;
+    let mut at = begin;
     while at < to {
         at += SignedDuration::from_mins(1);
         let before = open.len();
         open.retain(|wall| *wall > shown(at));
-        if open.len() < before {
+        if open.len() < before && at > from {
             found.push(at);
         }
     }
@@ -64,6 +66,13 @@ fn lo_7_a_time_that_clocks_repeat_is_taken_once_at_the_first() {
     let new_york = daily("America/New_York", &["01:30"]);
     let found = instants(&new_york, utc("2026-10-31T12:00:00Z"), utc("2026-11-02T12:00:00Z"));
     assert_eq!(found, [utc("2026-11-01T05:30:00Z"), utc("2026-11-02T06:30:00Z")]);
+}
+
+#[test]
+fn lo_7_whoever_logs_in_when_clocks_repeat_a_time_is_not_logged_out_at_it() {
+    let cairo = daily("Africa/Cairo", &["23:06"]);
+    let found = instants(&cairo, utc("2024-10-31T21:00:00Z"), utc("2024-11-02T12:00:00Z"));
+    assert_eq!(found, [utc("2024-11-01T21:06:00Z")], "it was 23:06 an hour before");
 }
 
 #[test]
