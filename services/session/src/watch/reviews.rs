@@ -3,14 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use roamline_domain::phone_state::{Session, SessionEvent};
 use roamline_domain::{PhoneName, SessionId};
 use roamline_proto::refusal::Refusal;
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{Message, Told, Watch, as_it_is};
+
+/// When it is tried again to look at the sessions as of the last event.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What a caller with a bound knows of.
 pub(super) struct Known {
@@ -48,17 +51,17 @@ impl Watch {
     /// Tells which sessions are within reach now and were not told of, and which were and are not. What the directory does
     /// not say now is looked at next time.
     pub(super) async fn review(&mut self) -> Result<(), Refusal> {
+        let Some(known) = &mut self.known else { return Ok(()) };
         let Some(live) = self.core.events.matching_at(&self.asked.filter, self.log, &self.place) else {
-            // Events come first.
-            yield_now().await;
+            // Events come first, or the store does not answer.
+            known.review_at = Instant::now() + AGAIN_AFTER;
             return Ok(());
         };
-        let review_at = Instant::now() + self.core.config.heartbeat();
+        known.review_at = Instant::now() + self.core.config.heartbeat();
         let sessions = live.iter().map(AsRef::as_ref).collect();
-        let reached = self.core.reached(self.asked.bound.as_ref(), sessions).await;
-        let Some(known) = &mut self.known else { return Ok(()) };
-        known.review_at = review_at;
-        let Ok(reached) = reached else { return Ok(()) };
+        let Ok(reached) = self.core.reached(self.asked.bound.as_ref(), sessions).await else {
+            return Ok(());
+        };
 
         let mut before = std::mem::take(&mut known.told);
         let mut come = Vec::new();
